@@ -1,0 +1,46 @@
+#ifndef HOLDFAST_API_API_H
+#define HOLDFAST_API_API_H
+
+/* The HTTP API: requests to commands and reads, outcomes to replies. Everything here runs on the loop thread, but for
+ * command->render (committer's thread) and read tasks (reader pool), which touch only what they were given.
+ *
+ * Wiring: api_new; then committer and reader pool are started with api_notify as their `completed`; then
+ * api_attach; then http_server_start with api_handle, api_refuse, api_answered and the api as context. */
+
+#include <uv.h>
+
+#include "engine/committer.h"
+#include "engine/reader_pool.h"
+#include "http/server.h"
+
+struct api;
+
+struct api_options {
+    uv_loop_t *loop;
+    const struct store_ops *ops;
+    struct store *store; /* for its stats only */
+    struct engine_metrics *engine_metrics;
+    int64_t hold_seconds_max;
+    bool listener_is_loopback;
+    bool insecure;      /* --insecure: no key needed even where keys exist or the listener is public */
+    bool log_requests;  /* an access log line for each request (else only for 5xx) */
+};
+
+struct api *api_new(const struct api_options *options);
+void api_attach(struct api *api, struct committer *committer, struct reader_pool *readers, struct http_server *server);
+/* Reads the keys for the first time, on the given reader; false with a fault where the store does not answer, or
+ * (FAULT_UNAVAILABLE with what to do) where the listener is public, no key exists and --insecure was not given.
+ * Keys are read again every 500 ms from then on. */
+MUST_USE bool api_load_keys(struct api *api, struct reader *reader, struct fault *fault);
+/* The loop's thread. No reply is left to be made: all commands and reads were answered. */
+bool api_is_idle(const struct api *api);
+void api_set_draining(struct api *api); /* /readyz answers 503 from here on */
+void api_free(struct api *api);         /* after committer and reader pool were stopped */
+
+void api_notify(void *api); /* any thread */
+void api_handle(struct http_request *request, void *api);
+int api_refuse(enum http_refusal refusal, struct text request_id, const char *parser_detail, struct buffer *body,
+               void *api);
+void api_answered(const struct http_request *request, int status, size_t body_bytes, void *api);
+
+#endif

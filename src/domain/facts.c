@@ -1,0 +1,215 @@
+#include "domain/facts.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* Keys of ids are the id's own bytes, wherever it lives. */
+static struct text id_key(const struct uuid *id)
+{
+    return (struct text){(const char *)id->bytes, sizeof(id->bytes)};
+}
+
+/* Neither a customer id nor a SKU has a NUL byte (both refuse controls), so NUL keeps pairs apart. */
+static struct text purchase_key(struct arena *arena, struct text customer_id, struct text sku)
+{
+    char *bytes = arena_alloc(arena, customer_id.length + 1 + sku.length);
+    memcpy(bytes, customer_id.bytes, customer_id.length);
+    bytes[customer_id.length] = '\0';
+    memcpy(bytes + customer_id.length + 1, sku.bytes, sku.length);
+    return (struct text){bytes, customer_id.length + 1 + sku.length};
+}
+
+static void want(struct table *table, struct text key)
+{
+    if (table_find(table, key) == NULL) {
+        table_put(table, key, table);
+    }
+}
+
+void wanted_init(struct wanted *wanted, struct arena *arena)
+{
+    table_init(&wanted->skus, arena);
+    table_init(&wanted->order_ids, arena);
+    table_init(&wanted->product_ids, arena);
+    table_init(&wanted->payment_references, arena);
+    table_init(&wanted->idempotency_keys, arena);
+    table_init(&wanted->purchases, arena);
+    wanted->products_of_skus = false;
+}
+
+void wanted_add_sku(struct wanted *wanted, struct text sku)
+{
+    want(&wanted->skus, sku);
+}
+
+void wanted_add_order(struct wanted *wanted, const struct uuid *order_id)
+{
+    want(&wanted->order_ids, id_key(order_id));
+}
+
+void wanted_add_product(struct wanted *wanted, const struct uuid *product_id)
+{
+    want(&wanted->product_ids, id_key(product_id));
+}
+
+void wanted_add_payment_reference(struct wanted *wanted, struct text reference)
+{
+    want(&wanted->payment_references, reference);
+}
+
+void wanted_add_idempotency_key(struct wanted *wanted, struct text key)
+{
+    want(&wanted->idempotency_keys, key);
+}
+
+void wanted_add_purchase(struct wanted *wanted, struct text customer_id, struct text sku)
+{
+    struct text key = purchase_key(wanted->purchases.arena, customer_id, sku);
+    if (table_find(&wanted->purchases, key) == NULL) {
+        struct purchase *purchase = arena_zalloc(wanted->purchases.arena, sizeof(*purchase));
+        purchase->customer_id = customer_id;
+        purchase->sku = sku;
+        table_put(&wanted->purchases, key, purchase);
+    }
+}
+
+void facts_init(struct facts *facts, struct arena *arena, int64_t now_ms, struct uuid_source *ids, struct policy policy)
+{
+    memset(facts, 0, sizeof(*facts));
+    facts->arena = arena;
+    facts->now_ms = now_ms;
+    facts->ids = ids;
+    facts->policy = policy;
+    table_init(&facts->variants, arena);
+    table_init(&facts->orders, arena);
+    table_init(&facts->products, arena);
+    table_init(&facts->payment_owners, arena);
+    table_init(&facts->idempotency, arena);
+    table_init(&facts->purchases, arena);
+}
+
+void facts_put_variant(struct facts *facts, struct variant *variant)
+{
+    table_put(&facts->variants, variant->sku, variant);
+}
+
+void facts_put_order(struct facts *facts, struct order *order)
+{
+    table_put(&facts->orders, id_key(&order->id), order);
+}
+
+void facts_put_product(struct facts *facts, struct product *product)
+{
+    table_put(&facts->products, id_key(&product->id), product);
+}
+
+void facts_put_payment_owner(struct facts *facts, struct text reference, struct uuid order_id)
+{
+    struct payment_owner *owner = arena_alloc(facts->arena, sizeof(*owner));
+    owner->order_id = order_id;
+    table_put(&facts->payment_owners, reference, owner);
+}
+
+void facts_put_idempotency(struct facts *facts, struct idempotency_record *record)
+{
+    table_put(&facts->idempotency, record->key, record);
+}
+
+void facts_put_purchase(struct facts *facts, struct purchase *purchase)
+{
+    table_put(&facts->purchases, purchase_key(facts->arena, purchase->customer_id, purchase->sku), purchase);
+}
+
+struct variant *facts_variant(const struct facts *facts, struct text sku)
+{
+    return table_find(&facts->variants, sku);
+}
+
+struct order *facts_order(const struct facts *facts, const struct uuid *id)
+{
+    return table_find(&facts->orders, id_key(id));
+}
+
+struct product *facts_product(const struct facts *facts, const struct uuid *id)
+{
+    return table_find(&facts->products, id_key(id));
+}
+
+const struct payment_owner *facts_payment_owner(const struct facts *facts, struct text reference)
+{
+    return table_find(&facts->payment_owners, reference);
+}
+
+struct idempotency_record *facts_idempotency(const struct facts *facts, struct text key)
+{
+    return table_find(&facts->idempotency, key);
+}
+
+struct purchase *facts_purchase(const struct facts *facts, struct text customer_id, struct text sku)
+{
+    if (facts->purchases.count == 0) {
+        return NULL; /* no limit anywhere in the batch: the common case */
+    }
+    return table_find(&facts->purchases, purchase_key(facts->arena, customer_id, sku));
+}
+
+/* Room for one more in an arena-backed list: the capacity doubles, the old array is left to the arena. */
+static void **list_grow(struct arena *arena, void **items, size_t count, size_t *capacity)
+{
+    if (count < *capacity) {
+        return items;
+    }
+    size_t grown = *capacity == 0 ? 16 : *capacity * 2;
+    void **copy = arena_array(arena, grown, sizeof(*copy));
+    if (count > 0) {
+        memcpy(copy, items, count * sizeof(*copy));
+    }
+    *capacity = grown;
+    return copy;
+}
+
+void facts_add_event(struct facts *facts, struct event *event)
+{
+    struct event_list *list = &facts->events;
+    list->items = (struct event **)list_grow(facts->arena, (void **)list->items, list->count, &list->capacity);
+    list->items[list->count++] = event;
+    facts->change_count++;
+}
+
+struct movement *facts_add_movement(struct facts *facts, struct variant *variant, int64_t delta,
+                                    enum movement_reason reason, struct text reference, const struct order *order)
+{
+    struct movement *movement = arena_zalloc(facts->arena, sizeof(*movement));
+    movement->id = uuid_source_next(facts->ids, facts->now_ms);
+    movement->variant = variant;
+    movement->delta = delta;
+    movement->reason = reason;
+    movement->reference = reference;
+    if (order != NULL) {
+        movement->has_order = true;
+        movement->order_id = order->id;
+    }
+    movement->stock_quantity = variant->stock.stock_quantity;
+    movement->created_at_ms = facts->now_ms;
+    struct movement_list *list = &facts->movements;
+    list->items = (struct movement **)list_grow(facts->arena, (void **)list->items, list->count, &list->capacity);
+    list->items[list->count++] = movement;
+    facts->change_count++;
+    return movement;
+}
+
+struct payment *facts_add_payment(struct facts *facts, struct order *order, const struct payment *payment)
+{
+    /* A fresh array each time: snapshots of the order keep seeing the one they were taken with. */
+    struct payment *payments = arena_array(facts->arena, order->payment_count + 1, sizeof(*payments));
+    if (order->payment_count > 0) {
+        memcpy(payments, order->payments, order->payment_count * sizeof(*payments));
+    }
+    payments[order->payment_count] = *payment;
+    order->payments = payments;
+    order->payment_count++;
+    assert(facts_payment_owner(facts, payment->reference) == NULL); /* I7: once, anywhere */
+    facts_put_payment_owner(facts, payment->reference, order->id);
+    facts->change_count++;
+    return &payments[order->payment_count - 1];
+}

@@ -1,0 +1,33 @@
+#ifndef HOLDFAST_DOMAIN_LIMITS_H
+#define HOLDFAST_DOMAIN_LIMITS_H
+
+#include <stdint.h>
+
+/* The public contract's limits. Byte counts are of UTF-8. */
+enum {
+    SKU_BYTES_MAX = 128,
+    TITLE_BYTES_MAX = 500,
+    CUSTOMER_ID_BYTES_MAX = 128,
+    PAYMENT_REFERENCE_BYTES_MAX = 255,
+    REASON_BYTES_MAX = 500,
+    REFERENCE_BYTES_MAX = 255, /* a stock adjustment's reference */
+    IDEMPOTENCY_KEY_BYTES_MAX = 255,
+    METADATA_KEYS_MAX = 50,
+    METADATA_KEY_BYTES_MAX = 40,
+    METADATA_VALUE_BYTES_MAX = 500,
+    ORDER_LINES_MAX = 100,
+    BATCH_ORDERS_MAX = 1000,
+    PRODUCT_VARIANTS_MAX = 1000,
+    LINE_QUANTITY_MAX = 1000000,
+    HOLD_SECONDS_DEFAULT = 900,
+    HOLD_SECONDS_MAX_DEFAULT = 3600,
+    HOLD_SECONDS_MAX_LIMIT = 604800,
+    PAGE_LIMIT_DEFAULT = 50,
+    PAGE_LIMIT_MAX = 1000
+};
+
+/* Stock on hand of one level: far above any shop, far below overflow. */
+#define STOCK_QUANTITY_MAX INT64_C(1000000000000)
+#define PRICE_AMOUNT_MAX INT64_C(1000000000000000)
+
+#endif

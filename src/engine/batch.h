@@ -1,0 +1,42 @@
+#ifndef HOLDFAST_ENGINE_BATCH_H
+#define HOLDFAST_ENGINE_BATCH_H
+
+/* One transaction: begin, load the facts, decide each command in the order of arrival, save, commit. It either has
+ * committed everything or changed nothing (or says FAULT_OUTCOME_UNKNOWN); what to do about a fault is the
+ * committer's business. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/arena.h"
+#include "engine/command.h"
+#include "engine/engine_metrics.h"
+#include "store/store.h"
+
+struct batch_run {
+    /* In. */
+    const struct store_ops *ops;
+    struct store *store;
+    struct arena *arena;
+    struct uuid_source *ids;
+    struct policy policy;
+    struct engine_metrics *metrics;
+    struct command **commands;
+    size_t command_count;
+    size_t sweep_max;        /* payment timeouts to take along; 0: none */
+    int64_t next_due_ms;     /* nothing is due before: spares the look */
+    const struct uuid *skip; /* orders that failed lately: left out of the sweep */
+    size_t skip_count;
+
+    /* Out, also where it failed. */
+    struct uuid *due; /* in the arena */
+    size_t due_count;
+    struct uuid due_first; /* the earliest of them, for a caller whose arena is gone */
+    bool due_left;    /* more is due than was taken (those skipped not counted) */
+    bool due_skipped; /* something due was skipped */
+    bool changed;     /* something was written */
+};
+
+MUST_USE bool batch_run(struct batch_run *run, struct fault *fault);
+
+#endif

@@ -1,0 +1,467 @@
+#include "engine/committer.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "engine/batch.h"
+#include "engine/commit_queue.h"
+
+#define BATCH_ARENA_CHUNK_BYTES (256 * 1024)
+#define FREE_BATCHES_MAX 8
+#define REPLANS_MAX 8
+#define SKIPPED_MAX 64
+#define SKIP_US 5000000         /* a timeout that failed by itself is tried again after */
+#define SWEEP_PAUSE_US 250000   /* the sweep rests after the store failed it */
+#define WAIT_US_MAX 1000000     /* wall clocks step, other processes write: look again each second at least */
+#define MAINTAIN_PAUSE_US 1000000
+
+/* The memory behind the outcomes of one transaction: let go with its last command. */
+struct batch {
+    struct arena *arena;
+    _Atomic size_t references;
+    struct batch *next_free;
+};
+
+struct skipped {
+    struct uuid order_ids[SKIPPED_MAX];
+    int64_t until_us[SKIPPED_MAX];
+    size_t count;
+};
+
+struct committer {
+    /* Immutable after the start. */
+    struct committer_options options;
+    struct commit_queue *queue;
+    pthread_t thread;
+
+    /* The committer thread's own. */
+    struct uuid_source ids;
+    struct command *parked; /* wait for overdue holds to be released */
+    struct command **commands;
+    size_t commands_capacity;
+    int64_t next_due_ms;
+    size_t sweep_limit; /* sweep_max, or less while a timeout that fails is being isolated */
+    int64_t sweep_not_before_us;
+    int64_t maintain_not_before_us;
+    struct skipped skipped;
+
+    pthread_mutex_t mutex;
+    /* Guarded by mutex. */
+    struct command *completed_first;
+    struct command *completed_last;
+    struct batch *free_batches;
+    size_t free_batch_count;
+};
+
+/* ---- Batches' memory ---- */
+
+static struct batch *batch_take(struct committer *committer)
+{
+    pthread_mutex_lock(&committer->mutex);
+    struct batch *batch = committer->free_batches;
+    if (batch != NULL) {
+        committer->free_batches = batch->next_free;
+        committer->free_batch_count--;
+    }
+    pthread_mutex_unlock(&committer->mutex);
+    if (batch == NULL) {
+        batch = memory_zalloc(1, sizeof(*batch));
+        batch->arena = arena_new(BATCH_ARENA_CHUNK_BYTES);
+    }
+    return batch;
+}
+
+static void batch_free(struct batch *batch)
+{
+    arena_free(batch->arena);
+    free(batch);
+}
+
+static void batch_give_back(struct committer *committer, struct batch *batch)
+{
+    arena_clear(batch->arena);
+    pthread_mutex_lock(&committer->mutex);
+    bool keep = committer->free_batch_count < FREE_BATCHES_MAX;
+    if (keep) {
+        batch->next_free = committer->free_batches;
+        committer->free_batches = batch;
+        committer->free_batch_count++;
+    }
+    pthread_mutex_unlock(&committer->mutex);
+    if (!keep) {
+        batch_free(batch);
+    }
+}
+
+/* ---- Answers ---- */
+
+static void count_outcome(struct committer *committer, const struct command *command)
+{
+    struct engine_metrics *metrics = committer->options.metrics;
+    counter_add(&metrics->outcomes[command->kind][command->outcome.code], 1);
+    for (size_t i = 0; i < command->outcome.member_count; i++) {
+        if (command->input.place_orders.members[i].refused == NULL) {
+            counter_add(&metrics->outcomes[COMMAND_PLACE_ORDER][command->outcome.members[i].code], 1);
+        }
+    }
+}
+
+/* Lets a list of commands out: they are the submitter's from here on. */
+static void publish(struct committer *committer, struct command *first, struct command *last)
+{
+    if (first == NULL) {
+        return;
+    }
+    pthread_mutex_lock(&committer->mutex);
+    if (committer->completed_last == NULL) {
+        committer->completed_first = first;
+    } else {
+        committer->completed_last->next = first;
+    }
+    committer->completed_last = last;
+    pthread_mutex_unlock(&committer->mutex);
+    committer->options.completed(committer->options.context);
+}
+
+/* The batch is durable: parks what waits for the sweep and lets the rest out. */
+static void complete(struct committer *committer, struct batch *batch, struct command **commands, size_t count)
+{
+    struct command *first = NULL;
+    struct command **next = &first;
+    struct command *last = NULL;
+    struct command **park = &committer->parked;
+    while (*park != NULL) {
+        park = &(*park)->next;
+    }
+    size_t references = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct command *command = commands[i];
+        command->next = NULL;
+        if (command->outcome.code == OUTCOME_NEEDS_SWEEP) {
+            *park = command;
+            park = &command->next;
+            continue;
+        }
+        count_outcome(committer, command);
+        command->batch = batch;
+        references++;
+        *next = command;
+        next = &command->next;
+        last = command;
+    }
+    atomic_store(&batch->references, references);
+    if (references == 0) {
+        batch_give_back(committer, batch);
+    }
+    publish(committer, first, last);
+}
+
+static enum outcome_code outcome_of_fault(enum fault_kind kind)
+{
+    switch (kind) {
+    case FAULT_UNAVAILABLE:
+    case FAULT_CONFLICT: /* versions kept moving: somebody else writes faster than this server plans */
+    case FAULT_TIMEOUT:
+        return OUTCOME_STORE_UNAVAILABLE;
+    case FAULT_OUTCOME_UNKNOWN:
+        return OUTCOME_UNKNOWN;
+    default:
+        return OUTCOME_INTERNAL_ERROR;
+    }
+}
+
+static void fail(struct committer *committer, struct command **commands, size_t count, enum fault_kind kind)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct command *command = commands[i];
+        memset(&command->outcome, 0, sizeof(command->outcome));
+        memset(&command->answer, 0, sizeof(command->answer));
+        command->outcome.code = outcome_of_fault(kind);
+        command->batch = NULL;
+        command->next = i + 1 < count ? commands[i + 1] : NULL;
+        count_outcome(committer, command);
+    }
+    if (count > 0) {
+        publish(committer, commands[0], commands[count - 1]);
+    }
+}
+
+/* ---- Timeouts that fail ---- */
+
+static void skipped_prune(struct skipped *skipped, int64_t now_us)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < skipped->count; i++) {
+        if (skipped->until_us[i] > now_us) {
+            skipped->order_ids[kept] = skipped->order_ids[i];
+            skipped->until_us[kept] = skipped->until_us[i];
+            kept++;
+        }
+    }
+    skipped->count = kept;
+}
+
+static void skipped_add(struct skipped *skipped, struct uuid order_id, int64_t until_us)
+{
+    if (skipped->count == SKIPPED_MAX) { /* forget the oldest: it is tried again sooner */
+        memmove(skipped->order_ids, skipped->order_ids + 1, (SKIPPED_MAX - 1) * sizeof(skipped->order_ids[0]));
+        memmove(skipped->until_us, skipped->until_us + 1, (SKIPPED_MAX - 1) * sizeof(skipped->until_us[0]));
+        skipped->count--;
+    }
+    skipped->order_ids[skipped->count] = order_id;
+    skipped->until_us[skipped->count] = until_us;
+    skipped->count++;
+}
+
+/* A sweep failed though the store works: go on one by one, set the culprit aside, and grow again. */
+static void isolate_timeout(struct committer *committer, const struct batch_run *run, const struct fault *fault)
+{
+    if (run->due_count > 1) {
+        committer->sweep_limit = 1;
+        return;
+    }
+    if (run->due_count == 1) {
+        char id[UUID_TEXT_LENGTH + 1];
+        uuid_format(run->due_first, id);
+        log_message(LOG_ERROR, "payment_timeout_failed", "order %s could not be expired and is set aside for %d s: %s",
+                    id, SKIP_US / 1000000, fault->detail);
+        skipped_add(&committer->skipped, run->due_first, clock_monotonic_us() + SKIP_US);
+    }
+}
+
+static void note_sweep_success(struct committer *committer, const struct batch_run *run)
+{
+    if (run->due_count > 0 && committer->sweep_limit < committer->options.sweep_max) {
+        committer->sweep_limit = committer->sweep_limit * 2 < committer->options.sweep_max
+                                     ? committer->sweep_limit * 2
+                                     : committer->options.sweep_max;
+    }
+    if (run->due_skipped && !run->due_left) {
+        committer->sweep_not_before_us = clock_monotonic_us() + WAIT_US_MAX; /* only set-aside ones are due */
+    }
+}
+
+/* ---- The door ---- */
+
+/* When the next timeout is due: after every transaction that may have moved it. */
+static void look_next_due(struct committer *committer)
+{
+    struct fault fault;
+    if (!committer->options.ops->next_due(committer->options.store, &committer->next_due_ms, &fault)) {
+        committer->next_due_ms = 0; /* unknown: look into the next batch */
+        committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
+    }
+}
+
+/* One transaction over these commands, planned again as long as versions move under it. */
+static bool run_once(struct committer *committer, struct batch_run *run, struct fault *fault)
+{
+    for (int replans = 0;; replans++) {
+        struct batch *batch = batch_take(committer);
+        run->arena = batch->arena;
+        if (batch_run(run, fault)) {
+            if (run->changed) {
+                look_next_due(committer);
+            }
+            complete(committer, batch, run->commands, run->command_count);
+            return true;
+        }
+        batch_give_back(committer, batch);
+        counter_add(&committer->options.metrics->store_errors[fault->kind], 1);
+        if (fault->kind != FAULT_CONFLICT || replans == REPLANS_MAX) {
+            return false;
+        }
+        counter_add(&committer->options.metrics->batches_replanned, 1);
+    }
+}
+
+/* Decides and commits these commands, whatever it takes: when the database refuses a row, the batch is split until the
+ * command that made it stands alone, and only that one fails. */
+static void run_commands(struct committer *committer, struct command **commands, size_t count, size_t sweep_max)
+{
+    struct batch_run run = {
+        .ops = committer->options.ops,
+        .store = committer->options.store,
+        .ids = &committer->ids,
+        .policy = committer->options.policy,
+        .metrics = committer->options.metrics,
+        .commands = commands,
+        .command_count = count,
+        .sweep_max = sweep_max,
+        .next_due_ms = committer->next_due_ms,
+        .skip = committer->skipped.order_ids,
+        .skip_count = committer->skipped.count,
+    };
+    struct fault fault = {.kind = FAULT_NONE};
+    if (run_once(committer, &run, &fault)) {
+        note_sweep_success(committer, &run);
+        return;
+    }
+    if (fault.kind == FAULT_CONSTRAINT && run.due_count > 0 && count > 0) { /* whose row was it? each side alone */
+        run_commands(committer, commands, 0, sweep_max);
+        run_commands(committer, commands, count, 0);
+        return;
+    }
+    if (fault.kind == FAULT_CONSTRAINT && run.due_count > 0) {
+        isolate_timeout(committer, &run, &fault);
+        return;
+    }
+    if (fault.kind == FAULT_CONSTRAINT && count > 1) {
+        counter_add(&committer->options.metrics->batches_split, 1);
+        run_commands(committer, commands, count / 2, 0);
+        run_commands(committer, commands + count / 2, count - count / 2, 0);
+        return;
+    }
+    log_message(LOG_ERROR, "batch_failed", "%zu commands, %zu timeouts: %s: %s", count, run.due_count,
+                fault_kind_name(fault.kind), fault.detail);
+    committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
+    fail(committer, commands, count, fault.kind);
+}
+
+/* Parked commands first, then the new ones, as an array. */
+static size_t gather(struct committer *committer, struct command *taken)
+{
+    struct command *lists[] = {committer->parked, taken};
+    size_t count = 0;
+    committer->parked = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        for (struct command *command = lists[i]; command != NULL; command = command->next) {
+            if (count == committer->commands_capacity) {
+                committer->commands_capacity = count == 0 ? 1024 : count * 2;
+                committer->commands =
+                    memory_grow(committer->commands, committer->commands_capacity * sizeof(struct command *));
+            }
+            committer->commands[count++] = command;
+        }
+    }
+    return count;
+}
+
+static int64_t min_int64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Until the next timeout is due, 0 where it is. */
+static int64_t wait_us(const struct committer *committer)
+{
+    int64_t until_due_ms = committer->next_due_ms - clock_unix_ms();
+    if (until_due_ms > 0) {
+        return min_int64(until_due_ms, WAIT_US_MAX / 1000) * 1000;
+    }
+    int64_t until_sweep_us = committer->sweep_not_before_us - clock_monotonic_us();
+    return until_sweep_us > 0 ? min_int64(until_sweep_us, WAIT_US_MAX) : 0;
+}
+
+/* True: there is more to do soon. */
+static bool maintain(struct committer *committer, bool idle)
+{
+    bool more = false;
+    struct fault fault;
+    if (clock_monotonic_us() < committer->maintain_not_before_us) {
+        return false;
+    }
+    if (!committer->options.ops->maintain(committer->options.store, idle, &more, &fault)) {
+        log_message(LOG_WARN, "store_maintenance_failed", "%s: %s", fault_kind_name(fault.kind), fault.detail);
+        committer->maintain_not_before_us = clock_monotonic_us() + MAINTAIN_PAUSE_US;
+        return false;
+    }
+    return more;
+}
+
+static void *committer_main(void *argument)
+{
+    struct committer *committer = argument;
+    bool more_maintenance = false;
+    for (;;) {
+        bool hurry = committer->parked != NULL || more_maintenance;
+        struct command *taken = commit_queue_take(committer->queue, committer->options.batch_weight_max,
+                                                  hurry ? 0 : wait_us(committer));
+        gauge_set(&committer->options.metrics->queue_depth, (int64_t)commit_queue_weight(committer->queue));
+        bool due = wait_us(committer) == 0;
+        if (taken == NULL && committer->parked == NULL && commit_queue_is_closed(committer->queue)) {
+            return NULL;
+        }
+        if (taken != NULL || committer->parked != NULL || due) {
+            skipped_prune(&committer->skipped, clock_monotonic_us());
+            size_t count = gather(committer, taken);
+            run_commands(committer, committer->commands, count, committer->sweep_limit);
+            more_maintenance = maintain(committer, false);
+        } else {
+            look_next_due(committer);
+            more_maintenance = maintain(committer, true);
+        }
+    }
+}
+
+bool committer_start(const struct committer_options *options, struct committer **ret_committer, struct fault *fault)
+{
+    int64_t next_due_ms;
+    if (!options->ops->next_due(options->store, &next_due_ms, fault)) {
+        return false;
+    }
+    struct committer *committer = memory_zalloc(1, sizeof(*committer));
+    committer->options = *options;
+    committer->queue = commit_queue_new(options->queue_weight_max);
+    committer->next_due_ms = next_due_ms;
+    committer->sweep_limit = options->sweep_max;
+    uuid_source_init(&committer->ids, NULL, NULL);
+    pthread_mutex_init(&committer->mutex, NULL);
+    if (pthread_create(&committer->thread, NULL, committer_main, committer) != 0) {
+        committer_free(committer);
+        return fault_set(fault, FAULT_INTERNAL, "cannot start the committer's thread");
+    }
+    *ret_committer = committer;
+    return true;
+}
+
+bool committer_submit(struct committer *committer, struct command *command)
+{
+    command->submitted_us = clock_monotonic_us();
+    return commit_queue_put(committer->queue, command);
+}
+
+struct command *committer_take_completed(struct committer *committer)
+{
+    pthread_mutex_lock(&committer->mutex);
+    struct command *first = committer->completed_first;
+    committer->completed_first = NULL;
+    committer->completed_last = NULL;
+    pthread_mutex_unlock(&committer->mutex);
+    return first;
+}
+
+void committer_release(struct committer *committer, struct command *command)
+{
+    struct batch *batch = command->batch;
+    command->batch = NULL;
+    if (batch != NULL && atomic_fetch_sub(&batch->references, 1) == 1) {
+        batch_give_back(committer, batch);
+    }
+}
+
+void committer_stop(struct committer *committer)
+{
+    commit_queue_close(committer->queue);
+    pthread_join(committer->thread, NULL);
+}
+
+void committer_free(struct committer *committer)
+{
+    if (committer == NULL) {
+        return;
+    }
+    while (committer->free_batches != NULL) {
+        struct batch *batch = committer->free_batches;
+        committer->free_batches = batch->next_free;
+        batch_free(batch);
+    }
+    commit_queue_free(committer->queue);
+    pthread_mutex_destroy(&committer->mutex);
+    free(committer->commands);
+    free(committer);
+}

@@ -1,0 +1,42 @@
+#ifndef HOLDFAST_ENGINE_COMMITTER_H
+#define HOLDFAST_ENGINE_COMMITTER_H
+
+/* The one door: a thread that takes what waits, decides it in one transaction, commits once, and only then lets the
+ * answers out. Payment timeouts that are due ride in the same batches. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/command.h"
+#include "engine/engine_metrics.h"
+#include "store/store.h"
+
+struct committer;
+
+struct committer_options {
+    const struct store_ops *ops;
+    struct store *store; /* its writing side is the committer's alone until committer_free */
+    struct policy policy;
+    size_t queue_weight_max; /* orders that may wait; beyond: busy */
+    size_t batch_weight_max; /* orders in one transaction */
+    size_t sweep_max;        /* payment timeouts in one transaction */
+    struct engine_metrics *metrics;
+    /* Called on the committer's thread, once per batch, when completed commands wait to be taken. */
+    void (*completed)(void *context);
+    void *context;
+};
+
+/* Starts the thread. The overdue holds that it finds are released from its first batch on. */
+MUST_USE bool committer_start(const struct committer_options *options, struct committer **ret_committer,
+                              struct fault *fault);
+/* False: the queue is full or closing, and the command still the caller's (OUTCOME_BUSY). Any thread. */
+MUST_USE bool committer_submit(struct committer *committer, struct command *command);
+/* All commands completed since the last call, as a list (command->next), oldest first; NULL where there are none. */
+struct command *committer_take_completed(struct committer *committer);
+/* After the answer was made from the outcome: lets go of the batch's memory. The command stays the submitter's. */
+void committer_release(struct committer *committer, struct command *command);
+/* Refuse new commands, finish those that wait, end the thread. Completed ones can still be taken. */
+void committer_stop(struct committer *committer);
+void committer_free(struct committer *committer);
+
+#endif

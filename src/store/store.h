@@ -1,0 +1,194 @@
+#ifndef HOLDFAST_STORE_STORE_H
+#define HOLDFAST_STORE_STORE_H
+
+/* The store contract: what the engine asks of a database. One conformance suite (tests/store/) runs over every store.
+ *
+ * Threads: one thread at a time uses a store's writing side (batches, migration, administration). Each reader belongs
+ * to one thread at a time; readers and the writing side run side by side.
+ *
+ * Faults: every function that returns bool fills *fault when it returns false. FAULT_CONFLICT from batch_save means
+ * that a version guard failed (load afresh, plan again), FAULT_CONSTRAINT that the database refused a row (split the
+ * batch), FAULT_UNAVAILABLE that nothing can be written now, FAULT_OUTCOME_UNKNOWN only ever comes from batch_commit.
+ * After a fault in a batch the caller rolls back. */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/attributes.h"
+#include "base/fault.h"
+#include "domain/facts.h"
+
+struct store;
+struct reader;
+
+struct store_options {
+    const char *location;      /* what follows the scheme: a path, or the whole URI */
+    bool create;               /* make the database where there is none */
+    bool serve;                /* this process serves it: at most one at a time on an embedded database */
+    int64_t (*unix_ms)(void);  /* the clock; NULL: the system's. A store with a clock of its own ignores it */
+    size_t cache_bytes;        /* page cache of the writing side; 0: the store's default */
+    int64_t read_timeout_ms;   /* a read that takes longer ends with FAULT_TIMEOUT; 0: the store's default */
+    int64_t idempotency_ms;    /* how long keys are kept at least; 0: 24 hours */
+};
+
+struct migration_report {
+    int from_version;
+    int to_version;
+    int known_version; /* the newest that this program knows */
+};
+
+/* One page of a list: the newest first where the list is by time, else in ascending order. `ret_more`: there is more
+ * behind the last row. Positions are exclusive. */
+struct page {
+    size_t limit;
+    bool has_after;
+    struct uuid after_id;       /* orders, products */
+    int64_t after_number;       /* events, movements: their sequence */
+    size_t after_line;          /* reservations: (after_id, after_line) */
+};
+
+struct order_filter {
+    bool has_status;
+    enum order_status status;
+    struct text customer_id; /* absent: any */
+    struct text sku;         /* absent: any */
+    bool has_created_after;
+    int64_t created_after_ms; /* inclusive */
+    bool has_created_before;
+    int64_t created_before_ms; /* exclusive */
+};
+
+struct reservation_filter {
+    struct text sku; /* absent: any */
+    bool has_status;
+    enum reservation_status status;
+};
+
+struct reservation_row {
+    struct uuid order_id;
+    size_t line;
+    struct text sku;
+    int64_t quantity;
+    enum reservation_status status;
+    int64_t expires_at_ms; /* the order's deadline */
+};
+
+struct movement_row {
+    int64_t sequence; /* position in the ledger */
+    struct movement movement; /* .variant NULL */
+};
+
+struct event_filter {
+    bool has_type;
+    enum event_type type;
+    bool has_order;
+    struct uuid order_id;
+};
+
+struct event_row {
+    int64_t sequence;
+    struct uuid id;
+    enum event_type type;
+    int64_t created_at_ms;
+    struct text data;
+};
+
+enum key_scope { KEY_SCOPE_READ, KEY_SCOPE_WRITE, KEY_SCOPE_ADMIN };
+
+#define KEY_HASH_BYTES 32
+struct key_row {
+    struct uuid id;
+    struct text name;
+    enum key_scope scope;
+    uint8_t hash[KEY_HASH_BYTES]; /* SHA-256 of the key; the key itself is never stored */
+    struct text hint;             /* the first characters, to tell keys apart in a list */
+    int64_t created_at_ms;
+    int64_t revoked_at_ms; /* 0: in force */
+};
+
+/* What the store knows of itself, for metrics. */
+struct store_stats {
+    int64_t live_holds;         /* drafts */
+    int64_t database_bytes;
+    int64_t log_bytes;          /* write-ahead log */
+};
+
+struct audit_sink {
+    void *context;
+    void (*progress)(void *context, const char *check, int number, int total);
+    void (*count)(void *context, const char *what, int64_t count);           /* "orders", 1234 */
+    void (*violation)(void *context, const char *invariant, const char *row); /* "I2", "sku tee-m: reserved 3, ..." */
+    /* A draft that is past its deadline (I10): a notice or a violation, as the caller judges. */
+    void (*overdue)(void *context, const char *row, int64_t late_ms);
+};
+
+struct store_ops {
+    const char *name; /* "sqlite" */
+
+    /* Lifecycle. open does not migrate; migrate brings an older schema (or none) to this program's, and refuses a
+     * newer one with FAULT_SCHEMA. schema_check: FAULT_SCHEMA where the schema is not exactly this program's. */
+    bool (*open)(const struct store_options *options, struct store **ret_store, struct fault *fault) MUST_USE;
+    bool (*migrate)(struct store *store, struct migration_report *ret_report, struct fault *fault) MUST_USE;
+    bool (*schema_check)(struct store *store, struct fault *fault) MUST_USE;
+    void (*close)(struct store *store); /* takes NULL; readers are closed before */
+
+    /* A batch: begin, (due,) load, save, commit; or rollback at any point after begin. `now` never goes back within one
+     * open store. due: ids of drafts whose deadline is at or before now_ms, earliest first, at most `max`;
+     * *ret_more: others are left. load: fills the facts with whatever of `wanted` exists; orders come with their
+     * lines, payments and variants, products with their variants; may be called again for further keys.
+     * save: writes every new and changed row with guards (a version that is not the loaded one is FAULT_CONFLICT),
+     * numbers the events, and keeps exactly one timeout job per draft. */
+    bool (*batch_begin)(struct store *store, int64_t *ret_now_ms, struct fault *fault) MUST_USE;
+    bool (*batch_due)(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
+                      bool *ret_more, struct fault *fault) MUST_USE;
+    bool (*batch_load)(struct store *store, const struct wanted *wanted, struct facts *facts,
+                       struct fault *fault) MUST_USE;
+    bool (*batch_save)(struct store *store, struct facts *facts, struct fault *fault) MUST_USE;
+    bool (*batch_commit)(struct store *store, struct fault *fault) MUST_USE;
+    void (*batch_rollback)(struct store *store);
+    /* The earliest deadline there is, INT64_MAX where none. Outside a batch. */
+    bool (*next_due)(struct store *store, int64_t *ret_due_ms, struct fault *fault) MUST_USE;
+    /* Housekeeping between batches (checkpoints, pruning), bounded to a few milliseconds a call; idle: nothing waits.
+     * *ret_more: call again soon. */
+    bool (*maintain)(struct store *store, bool idle, bool *ret_more, struct fault *fault) MUST_USE;
+    void (*stats)(struct store *store, struct store_stats *ret_stats); /* any thread */
+
+    /* Reading. Results live in the arena. Not found: true with *ret_found false. */
+    bool (*reader_open)(struct store *store, struct reader **ret_reader, struct fault *fault) MUST_USE;
+    void (*reader_close)(struct reader *reader);
+    bool (*read_ping)(struct reader *reader, struct fault *fault) MUST_USE; /* the store answers */
+    bool (*read_order)(struct reader *reader, struct arena *arena, const struct uuid *id, struct order **ret_order,
+                       struct fault *fault) MUST_USE; /* NULL where there is none */
+    bool (*read_orders)(struct reader *reader, struct arena *arena, const struct order_filter *filter,
+                        const struct page *page, struct order ***ret_orders, size_t *ret_count, bool *ret_more,
+                        struct fault *fault) MUST_USE; /* newest first, with payments */
+    bool (*read_product)(struct reader *reader, struct arena *arena, const struct uuid *id,
+                         struct product **ret_product, struct fault *fault) MUST_USE;
+    bool (*read_products)(struct reader *reader, struct arena *arena, const struct page *page,
+                          struct product ***ret_products, size_t *ret_count, bool *ret_more,
+                          struct fault *fault) MUST_USE; /* newest first */
+    bool (*read_variant)(struct reader *reader, struct arena *arena, struct text sku, struct variant **ret_variant,
+                         struct fault *fault) MUST_USE;
+    bool (*read_movements)(struct reader *reader, struct arena *arena, struct text sku, const struct page *page,
+                           struct movement_row **ret_rows, size_t *ret_count, bool *ret_more, bool *ret_found,
+                           struct fault *fault) MUST_USE; /* oldest first; ret_found: the SKU exists */
+    bool (*read_reservations)(struct reader *reader, struct arena *arena, const struct reservation_filter *filter,
+                              const struct page *page, struct reservation_row **ret_rows, size_t *ret_count,
+                              bool *ret_more, struct fault *fault) MUST_USE; /* newest first */
+    bool (*read_events)(struct reader *reader, struct arena *arena, const struct event_filter *filter,
+                        const struct page *page, struct event_row **ret_rows, size_t *ret_count, bool *ret_more,
+                        bool *ret_found, struct fault *fault) MUST_USE; /* oldest first; ret_found: the order exists */
+    bool (*read_keys)(struct reader *reader, struct arena *arena, struct key_row **ret_rows, size_t *ret_count,
+                      struct fault *fault) MUST_USE; /* revoked ones too, oldest first */
+
+    /* Administration, on the writing side, each a transaction of its own. */
+    bool (*key_create)(struct store *store, const struct key_row *key, struct fault *fault) MUST_USE;
+    bool (*key_revoke)(struct store *store, struct text id_or_name, int64_t now_ms, bool *ret_found,
+                       struct fault *fault) MUST_USE;
+    /* I1 to I11 over the whole database in one snapshot, on a reader. */
+    bool (*audit)(struct reader *reader, const struct audit_sink *sink, struct fault *fault) MUST_USE;
+};
+
+#endif
