@@ -1,0 +1,553 @@
+#include "http/connection.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "http/server_state.h"
+
+#define UNSENT_BYTES_MAX ((size_t)262144) /* above this a connection is not read from until its client reads */
+#define WRITE_PARTS_MAX 64                /* gathered into one write */
+#define LINGER_MS 2000
+#define LINGER_BYTES_MAX ((size_t)4 << 20)
+#define OVERFLOW_CONNECTIONS_MAX 256 /* told that the server is full; those beyond are only closed */
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static uv_stream_t *stream_of(struct connection *connection)
+{
+    return (uv_stream_t *)&connection->tcp;
+}
+
+static int64_t now_ms(const struct connection *connection)
+{
+    return (int64_t)uv_now(connection->server->loop);
+}
+
+/* --- the end of a connection --- */
+
+static void drop_leftover(struct connection *connection)
+{
+    free(connection->leftover);
+    connection->leftover = NULL;
+    connection->leftover_length = 0;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct connection *connection = handle->data;
+    struct http_server *server = connection->server;
+    TAILQ_REMOVE(&server->connections, connection, link);
+    server->stats.connections_open--;
+    free(connection);
+    server_release_if_done(server);
+}
+
+void connection_close(struct connection *connection)
+{
+    struct http_server *server = connection->server;
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    connection->state = CONNECTION_CLOSED;
+    if (connection->is_dirty) {
+        TAILQ_REMOVE(&server->dirty, connection, dirty_link);
+    }
+    drop_leftover(connection);
+    if (connection->incoming != NULL) {
+        exchange_discard(connection->incoming);
+    }
+    struct exchange *exchange;
+    while ((exchange = TAILQ_FIRST(&connection->exchanges)) != NULL) {
+        TAILQ_REMOVE(&connection->exchanges, exchange, link);
+        exchange->connection = NULL;
+        if (exchange->phase == EXCHANGE_ANSWERED) {
+            exchange_finish(exchange);
+        }
+    }
+    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+}
+
+/* --- reading --- */
+
+static bool has_room(const struct connection *connection)
+{
+    return connection->state == CONNECTION_OPEN &&
+           connection->exchange_count < connection->server->options.pipeline_max &&
+           connection->unsent_bytes <= UNSENT_BYTES_MAX;
+}
+
+static void stop_reading(struct connection *connection)
+{
+    connection->is_reading = false;
+    uv_read_stop(stream_of(connection));
+}
+
+static void mark_dirty(struct connection *connection)
+{
+    if (!connection->is_dirty) {
+        connection->is_dirty = true;
+        TAILQ_INSERT_TAIL(&connection->server->dirty, connection, dirty_link);
+    }
+}
+
+static void enqueue(struct connection *connection, struct exchange *exchange)
+{
+    TAILQ_INSERT_TAIL(&connection->exchanges, exchange, link);
+    connection->exchange_count++;
+    connection->incoming = NULL;
+    connection->owes_continue = false;
+}
+
+/* Nothing that follows can be understood or is wanted: the refusal is the connection's last reply. */
+static void refuse(struct connection *connection, struct refusal refusal)
+{
+    struct exchange *exchange = connection->incoming;
+    if (exchange == NULL) {
+        exchange = exchange_take(connection->server, connection);
+    }
+    enqueue(connection, exchange);
+    connection->state = CONNECTION_FINISHING;
+    stop_reading(connection);
+    exchange_refuse(exchange, refusal);
+}
+
+static void dispatch(struct connection *connection)
+{
+    struct http_server *server = connection->server;
+    struct exchange *exchange = connection->incoming;
+    enqueue(connection, exchange);
+    exchange->phase = EXCHANGE_HANDLED;
+    exchange->keep_alive = exchange->head.keep_alive && !server->is_draining;
+    if (!exchange->keep_alive) {
+        connection->state = CONNECTION_FINISHING;
+    }
+    struct http_request *request = &exchange->request;
+    request->body = exchange->input.length > 0 ? buffer_text(&exchange->input) : TEXT_LITERAL("");
+    request->received_us = clock_monotonic_us();
+    if (request->request_id.bytes == NULL) {
+        request->request_id = server_make_request_id(server, request->arena);
+    }
+    server->stats.requests_in_flight++;
+    server->options.handle(request, server->options.context);
+}
+
+static void begin_body(struct connection *connection, struct text head_bytes)
+{
+    struct exchange *exchange = connection->incoming;
+    const struct http_server_options *options = &connection->server->options;
+    struct http_request *request = &exchange->request;
+    struct refusal refusal;
+    head_bytes = arena_text(request->arena, head_bytes);
+    buffer_clear(&exchange->input);
+    bool is_good = head_parse(head_bytes, exchange->scan.line_count, request->arena, &exchange->head, &refusal);
+    request->method = exchange->head.method;
+    request->method_name = exchange->head.method_name;
+    request->path = exchange->head.path;
+    request->query = exchange->head.query;
+    request->request_id = exchange->head.request_id;
+    if (!is_good) {
+        refuse(connection, refusal);
+        return;
+    }
+    if (exchange->head.content_length > options->body_bytes_max) {
+        refuse(connection, (struct refusal){HTTP_REFUSAL_BODY_TOO_LARGE, "body too large"});
+        return;
+    }
+    if (exchange->head.content_length == 0 && !exchange->head.chunked) {
+        dispatch(connection);
+        return;
+    }
+    exchange->phase = EXCHANGE_BODY;
+    exchange->input.max = options->body_bytes_max;
+    chunk_decoder_init(&exchange->chunks, options->header_bytes_max);
+    if (exchange->head.expects_continue) {
+        connection->owes_continue = true;
+        mark_dirty(connection);
+    }
+}
+
+/* A head that came in one read, as nearly all do, is scanned where it lies; one in pieces is gathered first. */
+static size_t receive_head(struct connection *connection, struct text input)
+{
+    struct exchange *exchange = connection->incoming;
+    size_t bytes_max = connection->server->options.header_bytes_max;
+    size_t held = exchange->input.length;
+    struct text bytes = input;
+    if (held > 0) {
+        buffer_append(&exchange->input, input.bytes, smaller(input.length, bytes_max - held));
+        bytes = buffer_text(&exchange->input);
+    }
+    struct refusal refusal;
+    switch (head_scan(&exchange->scan, bytes, bytes_max, &refusal)) {
+    case HTTP_PROGRESS_COMPLETE: {
+        size_t used = exchange->scan.next - held;
+        begin_body(connection,
+                   (struct text){bytes.bytes + exchange->scan.start, exchange->scan.next - exchange->scan.start});
+        return used;
+    }
+    case HTTP_PROGRESS_INCOMPLETE:
+        if (held == 0) {
+            buffer_append(&exchange->input, input.bytes, input.length);
+        }
+        return input.length;
+    default:
+        refuse(connection, refusal);
+        return input.length;
+    }
+}
+
+static size_t receive_body(struct connection *connection, struct text input)
+{
+    struct exchange *exchange = connection->incoming;
+    connection->owes_continue = false;
+    if (!exchange->head.chunked) {
+        size_t left = (size_t)exchange->head.content_length - exchange->input.length;
+        size_t used = smaller(left, input.length);
+        buffer_append(&exchange->input, input.bytes, used);
+        if (used == left) {
+            dispatch(connection);
+        }
+        return used;
+    }
+    struct refusal refusal;
+    size_t used;
+    switch (chunk_decode(&exchange->chunks, input, &exchange->input, &used, &refusal)) {
+    case HTTP_PROGRESS_COMPLETE:
+        dispatch(connection);
+        break;
+    case HTTP_PROGRESS_INCOMPLETE:
+        break;
+    default:
+        refuse(connection, refusal);
+    }
+    return used;
+}
+
+static void take_input(struct connection *connection, struct text input)
+{
+    while (input.length > 0 && has_room(connection)) {
+        if (connection->incoming == NULL) {
+            connection->incoming = exchange_take(connection->server, connection);
+            connection->since_ms = now_ms(connection);
+        }
+        bool in_head = connection->incoming->phase == EXCHANGE_HEAD;
+        size_t used = in_head ? receive_head(connection, input) : receive_body(connection, input);
+        input.bytes += used;
+        input.length -= used;
+    }
+    if (!has_room(connection)) {
+        stop_reading(connection);
+        if (connection->state == CONNECTION_OPEN && input.length > 0) {
+            connection->leftover = memory_alloc(input.length);
+            connection->leftover_length = input.length;
+            memcpy(connection->leftover, input.bytes, input.length);
+        }
+    }
+}
+
+static void end_input(struct connection *connection)
+{
+    connection->input_ended = true;
+    stop_reading(connection);
+    if (connection->state == CONNECTION_LINGERING) {
+        connection_close(connection);
+    } else if (connection->incoming != NULL) {
+        refuse(connection, (struct refusal){HTTP_REFUSAL_BAD_REQUEST, "the request ended early"});
+    } else if (connection->exchange_count == 0) {
+        connection_close(connection);
+    } else {
+        connection->state = CONNECTION_FINISHING;
+    }
+}
+
+static void on_read_buffer(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *ret_buffer)
+{
+    (void)suggested_bytes;
+    struct connection *connection = handle->data;
+    *ret_buffer = uv_buf_init(connection->server->read_buffer, SERVER_READ_BYTES);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t result, const uv_buf_t *buffer)
+{
+    struct connection *connection = stream->data;
+    if (result == UV_EOF) {
+        end_input(connection);
+    } else if (result < 0) {
+        connection_close(connection);
+    } else if (connection->state == CONNECTION_LINGERING) {
+        if ((size_t)result > connection->linger_bytes_left) {
+            connection_close(connection);
+            return;
+        }
+        connection->linger_bytes_left -= (size_t)result;
+    } else {
+        take_input(connection, (struct text){buffer->base, (size_t)result});
+    }
+}
+
+static void start_reading(struct connection *connection)
+{
+    connection->is_reading = true;
+    if (uv_read_start(stream_of(connection), on_read_buffer, on_read) != 0) {
+        connection_close(connection);
+    }
+}
+
+static void resume_reading(struct connection *connection)
+{
+    if (connection->leftover != NULL) {
+        char *bytes = connection->leftover;
+        connection->leftover = NULL;
+        take_input(connection, (struct text){bytes, connection->leftover_length});
+        free(bytes);
+    }
+    if (connection->leftover == NULL && has_room(connection)) {
+        if (connection->incoming != NULL) {
+            connection->since_ms = now_ms(connection); /* the client is not to blame for the time we did not read */
+        }
+        start_reading(connection);
+    }
+}
+
+/* --- writing --- */
+
+static void on_shutdown(uv_shutdown_t *request, int status)
+{
+    if (status < 0) {
+        connection_close(request->handle->data);
+    }
+}
+
+static void linger(struct connection *connection)
+{
+    if (connection->input_ended) {
+        connection_close(connection);
+        return;
+    }
+    connection->state = CONNECTION_LINGERING;
+    connection->since_ms = now_ms(connection);
+    connection->linger_bytes_left = LINGER_BYTES_MAX;
+    if (uv_shutdown(&connection->requests.shutdown, stream_of(connection), on_shutdown) != 0) {
+        connection_close(connection);
+        return;
+    }
+    start_reading(connection);
+}
+
+static void write_continue(struct connection *connection)
+{
+    static char reply[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uv_buf_t part = uv_buf_init(reply, sizeof(reply) - 1);
+    connection->owes_continue = false;
+    /* Nothing else is unsent, so an honest client's socket has room for these few bytes. */
+    if (uv_try_write(stream_of(connection), &part, 1) != (int)part.len) {
+        connection_close(connection);
+    }
+}
+
+/* All that could be written was: what next? */
+static void settle(struct connection *connection)
+{
+    if (connection->exchange_count == 0) {
+        if (connection->state == CONNECTION_FINISHING) {
+            linger(connection);
+            return;
+        }
+        if (connection->owes_continue) {
+            write_continue(connection);
+        }
+        if (connection->incoming == NULL) {
+            connection->since_ms = now_ms(connection);
+        }
+    }
+    if (!connection->is_reading && has_room(connection)) {
+        resume_reading(connection);
+    }
+}
+
+static unsigned gather(const struct connection *connection, uv_buf_t parts[WRITE_PARTS_MAX], size_t *ret_bytes)
+{
+    unsigned count = 0;
+    size_t bytes = 0;
+    struct exchange *exchange;
+    TAILQ_FOREACH(exchange, &connection->exchanges, link)
+    {
+        if (exchange->phase != EXCHANGE_ANSWERED || count + 2 > WRITE_PARTS_MAX) {
+            break;
+        }
+        for (size_t i = 0; i < 2; i++) {
+            if (exchange->unsent[i].len > 0) {
+                parts[count++] = exchange->unsent[i];
+                bytes += exchange->unsent[i].len;
+            }
+        }
+    }
+    *ret_bytes = bytes;
+    return count;
+}
+
+static void advance(struct connection *connection, size_t written)
+{
+    connection->unsent_bytes -= written;
+    struct exchange *exchange;
+    while ((exchange = TAILQ_FIRST(&connection->exchanges)) != NULL && exchange->phase == EXCHANGE_ANSWERED) {
+        for (size_t i = 0; i < 2; i++) {
+            size_t length = smaller(exchange->unsent[i].len, written);
+            if (length > 0) {
+                exchange->unsent[i].base += length;
+                exchange->unsent[i].len -= length;
+                written -= length;
+            }
+        }
+        if (exchange->unsent[0].len + exchange->unsent[1].len > 0) {
+            break;
+        }
+        TAILQ_REMOVE(&connection->exchanges, exchange, link);
+        connection->exchange_count--;
+        exchange_finish(exchange);
+    }
+    assert(written == 0);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct connection *connection = request->handle->data;
+    connection->is_writing = false;
+    if (status < 0) {
+        connection_close(connection);
+        return;
+    }
+    advance(connection, connection->write_bytes);
+    connection_flush(connection);
+}
+
+/* The socket is full: libuv writes on when the client reads. */
+static void write_later(struct connection *connection)
+{
+    uv_buf_t parts[WRITE_PARTS_MAX];
+    unsigned count = gather(connection, parts, &connection->write_bytes);
+    connection->is_writing = true;
+    connection->write_since_ms = now_ms(connection);
+    connection->write_pending = connection->write_bytes;
+    if (uv_write(&connection->requests.write, stream_of(connection), parts, count, on_written) != 0) {
+        connection_close(connection);
+    }
+}
+
+void connection_flush(struct connection *connection)
+{
+    while (!connection->is_writing && connection->state != CONNECTION_CLOSED) {
+        uv_buf_t parts[WRITE_PARTS_MAX];
+        size_t bytes;
+        unsigned count = gather(connection, parts, &bytes);
+        if (count == 0) {
+            settle(connection);
+            return;
+        }
+        int result = uv_try_write(stream_of(connection), parts, count);
+        if (result < 0 && result != UV_EAGAIN) {
+            connection_close(connection);
+            return;
+        }
+        size_t written = result > 0 ? (size_t)result : 0;
+        advance(connection, written);
+        if (written < bytes) {
+            write_later(connection);
+        }
+    }
+}
+
+void connection_reply_ready(struct connection *connection, struct exchange *exchange)
+{
+    connection->unsent_bytes += exchange->unsent[0].len + exchange->unsent[1].len;
+    mark_dirty(connection);
+}
+
+/* --- the life of a connection --- */
+
+void connection_accept(struct http_server *server)
+{
+    struct connection *connection = memory_zalloc(1, sizeof(*connection));
+    connection->server = server;
+    connection->tcp.data = connection;
+    connection->state = CONNECTION_OPEN;
+    TAILQ_INIT(&connection->exchanges);
+    int result = uv_tcp_init(server->loop, &connection->tcp);
+    assert(result == 0);
+    TAILQ_INSERT_TAIL(&server->connections, connection, link);
+    server->stats.connections_open++;
+    size_t connections_max = server->options.connections_max;
+    if (uv_accept((uv_stream_t *)&server->listener, stream_of(connection)) != 0 ||
+        server->stats.connections_open > connections_max + OVERFLOW_CONNECTIONS_MAX) {
+        connection_close(connection);
+        return;
+    }
+    server->stats.connections_total++;
+    uv_tcp_nodelay(&connection->tcp, 1);
+    connection->since_ms = now_ms(connection);
+    if (server->stats.connections_open > connections_max) {
+        refuse(connection, (struct refusal){HTTP_REFUSAL_TOO_MANY_CONNECTIONS, "too many connections"});
+        return;
+    }
+    start_reading(connection);
+}
+
+bool connection_is_idle(const struct connection *connection)
+{
+    return connection->state == CONNECTION_LINGERING ||
+           (connection->state == CONNECTION_OPEN && connection->incoming == NULL && connection->exchange_count == 0);
+}
+
+static void sweep_write(struct connection *connection, int64_t now)
+{
+    size_t pending = uv_stream_get_write_queue_size(stream_of(connection));
+    if (pending < connection->write_pending) {
+        connection->write_pending = pending;
+        connection->write_since_ms = now;
+    } else if (now - connection->write_since_ms >= connection->server->options.write_timeout_ms) {
+        connection_close(connection);
+    }
+}
+
+void connection_sweep(struct connection *connection, int64_t now)
+{
+    const struct http_server_options *options = &connection->server->options;
+    int64_t age_ms = now - connection->since_ms;
+    if (connection->state == CONNECTION_CLOSED) {
+        return;
+    }
+    if (connection->is_writing) {
+        sweep_write(connection, now);
+    } else if (connection->state == CONNECTION_LINGERING) {
+        if (age_ms >= LINGER_MS) {
+            connection_close(connection);
+        }
+    } else if (connection->incoming != NULL) {
+        if (connection->is_reading && age_ms >= options->request_timeout_ms) {
+            refuse(connection, (struct refusal){HTTP_REFUSAL_TIMEOUT, "the request took too long to arrive"});
+        }
+    } else if (connection_is_idle(connection) && age_ms >= options->idle_timeout_ms) {
+        connection_close(connection);
+    }
+}
+
+void connection_drain(struct connection *connection)
+{
+    if (connection->state != CONNECTION_OPEN || connection->incoming != NULL) {
+        return; /* an incoming request is dispatched as the connection's last */
+    }
+    if (connection->exchange_count == 0) {
+        connection_close(connection);
+        return;
+    }
+    connection->state = CONNECTION_FINISHING;
+    stop_reading(connection);
+    drop_leftover(connection);
+    struct exchange *last = TAILQ_LAST(&connection->exchanges, exchange_queue);
+    last->keep_alive = false;
+}

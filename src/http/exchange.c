@@ -1,0 +1,154 @@
+#include "http/exchange.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "http/connection.h"
+#include "http/reply.h"
+#include "http/server_state.h"
+
+#define EXCHANGE_ARENA_BYTES 4096
+#define EXCHANGES_FREE_MAX 1024                 /* kept for reuse: some 6 MiB */
+#define EXCHANGE_INPUT_KEPT_MAX ((size_t)16384) /* a larger body's memory goes back to the system */
+#define REFUSAL_BODY_MAX 4096
+
+struct exchange *exchange_take(struct http_server *server, struct connection *connection)
+{
+    struct exchange *exchange = TAILQ_FIRST(&server->free_exchanges);
+    if (exchange != NULL) {
+        TAILQ_REMOVE(&server->free_exchanges, exchange, link);
+        server->free_exchange_count--;
+    } else {
+        exchange = memory_zalloc(1, sizeof(*exchange));
+        exchange->request.arena = arena_new(EXCHANGE_ARENA_BYTES);
+        buffer_init(&exchange->input, 0);
+    }
+    struct arena *arena = exchange->request.arena;
+    exchange->request = (struct http_request){.method = HTTP_METHOD_OTHER, .arena = arena, .route = -1};
+    exchange->server = server;
+    exchange->connection = connection;
+    exchange->phase = EXCHANGE_HEAD;
+    exchange->input.max = server->options.header_bytes_max;
+    exchange->scan = (struct head_scan){0};
+    exchange->head = (struct http_head){.method = HTTP_METHOD_OTHER};
+    exchange->keep_alive = false;
+    exchange->unsent[0] = exchange->unsent[1] = uv_buf_init(NULL, 0);
+    return exchange;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    arena_free(exchange->request.arena);
+    buffer_done(&exchange->input);
+    free(exchange);
+}
+
+void exchange_discard(struct exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    buffer_done(&exchange->reply_body);
+    if (server->free_exchange_count >= EXCHANGES_FREE_MAX || server->is_freed) {
+        exchange_free(exchange);
+        return;
+    }
+    arena_clear(exchange->request.arena);
+    if (exchange->input.capacity > EXCHANGE_INPUT_KEPT_MAX) {
+        buffer_done(&exchange->input);
+        buffer_init(&exchange->input, 0);
+    } else {
+        buffer_clear(&exchange->input);
+    }
+    TAILQ_INSERT_HEAD(&server->free_exchanges, exchange, link);
+    server->free_exchange_count++;
+}
+
+void exchange_finish(struct exchange *exchange)
+{
+    struct http_server *server = exchange->server;
+    if (server->options.answered != NULL && !server->is_freed) {
+        server->options.answered(&exchange->request, exchange->status, exchange->body_bytes, server->options.context);
+    }
+    exchange_discard(exchange);
+}
+
+/* An answer is known: hand it to the connection, or end the exchange where the client has gone. */
+static void exchange_answer(struct exchange *exchange, int status, const char *content_type,
+                            const struct http_header *headers, size_t header_count, struct text body)
+{
+    struct http_server *server = exchange->server;
+    bool was_handled = exchange->phase == EXCHANGE_HANDLED;
+    exchange->phase = EXCHANGE_ANSWERED;
+    exchange->status = status;
+    exchange->body_bytes = body.length;
+    server->stats.requests_in_flight -= was_handled;
+    if (exchange->connection == NULL) {
+        exchange_finish(exchange);
+        if (server->is_freed) {
+            server_release_if_done(server);
+        }
+        return;
+    }
+    reply_format(exchange, content_type, headers, header_count, body);
+    connection_reply_ready(exchange->connection, exchange);
+}
+
+void http_reply(struct http_request *request, int status, const char *content_type, const struct http_header *headers,
+                size_t header_count, struct text body)
+{
+    struct exchange *exchange = (struct exchange *)request;
+    assert(exchange->phase == EXCHANGE_HANDLED);
+    exchange_answer(exchange, status, content_type, headers, header_count, body);
+}
+
+void http_reply_take(struct http_request *request, int status, const char *content_type,
+                     const struct http_header *headers, size_t header_count, struct buffer *body)
+{
+    struct exchange *exchange = (struct exchange *)request;
+    assert(exchange->phase == EXCHANGE_HANDLED && !body->overflowed);
+    exchange->reply_body = *body;
+    buffer_init(body, body->max);
+    exchange_answer(exchange, status, content_type, headers, header_count, buffer_text(&exchange->reply_body));
+}
+
+void exchange_refuse(struct exchange *exchange, struct refusal refusal)
+{
+    struct http_server *server = exchange->server;
+    struct http_request *request = &exchange->request;
+    exchange->keep_alive = false;
+    request->received_us = clock_monotonic_us();
+    if (request->request_id.bytes == NULL) {
+        request->request_id = server_make_request_id(server, request->arena);
+    }
+    server->stats.refusals_total++;
+    buffer_init(&exchange->reply_body, REFUSAL_BODY_MAX);
+    int status = server->options.refuse(refusal.kind, request->request_id, refusal.detail, &exchange->reply_body,
+                                        server->options.context);
+    exchange_answer(exchange, status, "application/problem+json", NULL, 0, buffer_text(&exchange->reply_body));
+}
+
+static const struct http_head *head_of(const struct http_request *request)
+{
+    return &((const struct exchange *)request)->head;
+}
+
+struct text http_request_header(const struct http_request *request, const char *name)
+{
+    const struct http_head *head = head_of(request);
+    for (size_t i = 0; i < head->header_count; i++) {
+        if (header_name_equal(head->headers[i].name, text_from_c(name))) {
+            return head->headers[i].value;
+        }
+    }
+    return TEXT_ABSENT;
+}
+
+size_t http_request_header_count(const struct http_request *request, const char *name)
+{
+    const struct http_head *head = head_of(request);
+    size_t count = 0;
+    for (size_t i = 0; i < head->header_count; i++) {
+        count += header_name_equal(head->headers[i].name, text_from_c(name));
+    }
+    return count;
+}

@@ -1,0 +1,57 @@
+#ifndef HOLDFAST_HTTP_EXCHANGE_H
+#define HOLDFAST_HTTP_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/arena.h"
+#include "base/buffer.h"
+#include "http/chunked.h"
+#include "http/head.h"
+#include "http/server.h"
+
+/* One request and its reply. It is made when a request's first byte comes, belongs to its connection from then on, and
+ * goes back to the server's free list when the reply was written. If the client goes away while a handler has it, it
+ * belongs to the handler until http_reply.
+ *
+ *   HEAD --> BODY --> HANDLED --http_reply--> ANSWERED --> written, free
+ *     +--------+------------refusal--------------^                          */
+
+enum exchange_phase { EXCHANGE_HEAD, EXCHANGE_BODY, EXCHANGE_HANDLED, EXCHANGE_ANSWERED };
+
+struct connection;
+struct http_server;
+
+struct exchange {
+    struct http_request request; /* first: a handler's request is its exchange */
+    struct http_server *server;
+    struct connection *connection; /* NULL once the client has gone */
+    TAILQ_ENTRY(exchange) link;    /* in the connection's queue, or in the free list */
+    enum exchange_phase phase;
+
+    /* receiving */
+    struct buffer input; /* the head while it is incomplete, then the body */
+    struct head_scan scan;
+    struct http_head head;
+    struct chunk_decoder chunks;
+    bool keep_alive; /* after this reply */
+
+    /* the reply */
+    int status;
+    size_t body_bytes;
+    uv_buf_t unsent[2];       /* what is left to write: the head with a small body, a large body */
+    struct buffer reply_body; /* a body that was taken */
+};
+
+TAILQ_HEAD(exchange_queue, exchange);
+
+struct exchange *exchange_take(struct http_server *server, struct connection *connection);
+/* After the reply was written or can never be: tells the owner of the server, and frees. */
+void exchange_finish(struct exchange *exchange);
+void exchange_discard(struct exchange *exchange); /* one that was never handed to the handler */
+void exchange_free(struct exchange *exchange);    /* really, past the free list */
+/* The server's own answer, without asking the handler; the connection closes behind it. */
+void exchange_refuse(struct exchange *exchange, struct refusal refusal);
+
+#endif
