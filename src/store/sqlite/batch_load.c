@@ -1,0 +1,192 @@
+#include <assert.h>
+#include <string.h>
+
+#include "store/sqlite/idempotency_rows.h"
+#include "store/sqlite/rows.h"
+#include "store/sqlite/sqlite_internal.h"
+
+static const char SELECT_DUE[] = "SELECT o.order_id FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
+                                 "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at <= ?1 "
+                                 "ORDER BY j.run_at, j.order_no LIMIT ?2";
+static const char SELECT_NEXT_DUE[] = "SELECT min(run_at) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "'";
+static const char SELECT_PAYMENT_OWNER[] =
+    "SELECT o.order_id FROM payments p CROSS JOIN orders o ON o.order_no = p.order_no WHERE p.payment_reference = ?1";
+static const char SELECT_PURCHASED[] =
+    "SELECT sum(i.quantity) FROM orders o INDEXED BY orders_by_customer "
+    "CROSS JOIN order_items i ON i.order_no = o.order_no AND i.variant_no = ?2 "
+    "WHERE o.customer_id = ?1 AND (o.status = 'paid' OR (o.status = 'draft' AND o.expires_at > ?3))";
+
+bool sqlite_batch_due(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
+                      bool *ret_more, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    size_t count = 0;
+    if (!connection_prepare(&store->writer, SELECT_DUE, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, now_ms);
+    bind_int64(statement, 2, (int64_t)max + 1);
+    for (;;) {
+        bool row;
+        if (!statement_next(statement, &row, fault)) {
+            return false;
+        }
+        if (!row || count == max) {
+            (void)sqlite3_reset(statement);
+            *ret_count = count;
+            *ret_more = row;
+            return true;
+        }
+        ret_ids[count++] = column_uuid(statement, 0);
+    }
+}
+
+bool sqlite_next_due(struct store *store, int64_t *ret_due_ms, struct fault *fault)
+{
+    return store_get_ready(store, fault) &&
+           connection_read_int64(&store->writer, SELECT_NEXT_DUE, INT64_MAX, ret_due_ms, fault);
+}
+
+static bool load_skus(struct row_loader *loader, const struct wanted *wanted, struct fault *fault)
+{
+    for (size_t i = 0; i < wanted->skus.count; i++) {
+        struct variant *variant;
+        struct product *product;
+        if (!load_variant_by_sku(loader, wanted->skus.entries[i].key, &variant, fault)) {
+            return false;
+        }
+        if (variant != NULL && wanted->products_of_skus &&
+            !load_product_by_id(loader, &variant->product_id, &product, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Keys of wanted ids are the ids' own bytes. */
+static struct uuid id_of(struct text key)
+{
+    struct uuid id;
+    assert(key.length == sizeof(id.bytes));
+    memcpy(id.bytes, key.bytes, sizeof(id.bytes));
+    return id;
+}
+
+static bool load_products_and_orders(struct row_loader *loader, const struct wanted *wanted, struct fault *fault)
+{
+    for (size_t i = 0; i < wanted->product_ids.count; i++) {
+        struct uuid id = id_of(wanted->product_ids.entries[i].key);
+        struct product *product;
+        if (!load_product_by_id(loader, &id, &product, fault)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < wanted->order_ids.count; i++) {
+        struct uuid id = id_of(wanted->order_ids.entries[i].key);
+        struct order *order;
+        if (!load_order_by_id(loader, &id, &order, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool load_payment_owner(struct row_loader *loader, struct text reference, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    if (facts_payment_owner(loader->facts, reference) != NULL) {
+        return true;
+    }
+    if (!connection_prepare(loader->connection, SELECT_PAYMENT_OWNER, &statement, fault)) {
+        return false;
+    }
+    bind_text(statement, 1, reference);
+    if (!statement_next(statement, &row, fault)) {
+        return false;
+    }
+    if (row) {
+        facts_put_payment_owner(loader->facts, reference, column_uuid(statement, 0));
+        (void)sqlite3_reset(statement);
+    }
+    return true;
+}
+
+static bool load_idempotency(struct row_loader *loader, struct text key, struct fault *fault)
+{
+    struct idempotency_record *record;
+    int64_t order_row;
+    if (facts_idempotency(loader->facts, key) != NULL) {
+        return true;
+    }
+    if (!idempotency_find(loader->connection, loader->facts->arena, key, &record, &order_row, fault)) {
+        return false;
+    }
+    if (record == NULL) {
+        return true;
+    }
+    if (order_row != 0) {
+        if (!load_order_by_row(loader, order_row, &record->order, fault)) {
+            return false;
+        }
+        if (record->order == NULL) {
+            return fault_set(fault, FAULT_INTERNAL, "an idempotency key names order %lld, which is not there",
+                             (long long)order_row);
+        }
+    }
+    facts_put_idempotency(loader->facts, record);
+    return true;
+}
+
+/* Only where the variant has a limit: most have none, and a customer's history may be long. */
+static bool load_purchase(struct row_loader *loader, const struct purchase *wish, struct fault *fault)
+{
+    const struct variant *variant = facts_variant(loader->facts, wish->sku);
+    sqlite3_stmt *statement;
+    bool row;
+    if (variant == NULL || variant->row == 0 || variant->max_per_customer == 0 ||
+        facts_purchase(loader->facts, wish->customer_id, wish->sku) != NULL) {
+        return true;
+    }
+    if (!connection_prepare(loader->connection, SELECT_PURCHASED, &statement, fault)) {
+        return false;
+    }
+    bind_text(statement, 1, wish->customer_id);
+    bind_int64(statement, 2, variant->row);
+    bind_int64(statement, 3, loader->facts->now_ms);
+    if (!statement_next(statement, &row, fault)) {
+        return false;
+    }
+    struct purchase *purchase = arena_alloc(loader->facts->arena, sizeof(*purchase));
+    *purchase = *wish;
+    purchase->quantity = row ? column_int64(statement, 0) : 0; /* the sum of no rows is NULL, which reads as 0 */
+    (void)sqlite3_reset(statement);
+    facts_put_purchase(loader->facts, purchase);
+    return true;
+}
+
+bool sqlite_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
+{
+    assert(store->in_batch);
+    struct row_loader loader;
+    row_loader_init(&loader, &store->writer, facts);
+    if (!load_skus(&loader, wanted, fault) || !load_products_and_orders(&loader, wanted, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < wanted->payment_references.count; i++) {
+        if (!load_payment_owner(&loader, wanted->payment_references.entries[i].key, fault)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < wanted->idempotency_keys.count; i++) {
+        if (!load_idempotency(&loader, wanted->idempotency_keys.entries[i].key, fault)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < wanted->purchases.count; i++) {
+        if (!load_purchase(&loader, wanted->purchases.entries[i].value, fault)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,424 @@
+#include <assert.h>
+
+#include "domain/facts.h"
+#include "store/sqlite/idempotency_rows.h"
+#include "store/sqlite/sqlite_internal.h"
+
+/* Parents before children: products, variants, orders, then what refers to them. */
+
+static const char INSERT_PRODUCT[] =
+    "INSERT INTO products (product_id, title, created_at, version) VALUES (?1, ?2, ?3, ?4)";
+static const char UPDATE_PRODUCT[] =
+    "UPDATE products SET title = ?3, version = ?4 WHERE product_no = ?1 AND version = ?2";
+static const char INSERT_VARIANT[] =
+    "INSERT INTO product_variants (product_no, sku, title, price_amount, currency, max_per_customer, "
+    "low_stock_threshold, version) "
+    "VALUES ((SELECT product_no FROM products WHERE product_id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+static const char UPDATE_VARIANT[] =
+    "UPDATE product_variants SET title = ?3, price_amount = ?4, currency = ?5, max_per_customer = ?6, "
+    "low_stock_threshold = ?7, version = ?8 WHERE variant_no = ?1 AND version = ?2";
+static const char INSERT_LEVEL[] =
+    "INSERT INTO stock_levels (variant_no, location_no, stock_quantity, reserved_quantity, version) "
+    "VALUES (?1, " STOCK_LOCATION ", ?2, ?3, ?4)";
+static const char UPDATE_LEVEL[] =
+    "UPDATE stock_levels SET stock_quantity = ?2, reserved_quantity = ?3, version = ?4 "
+    "WHERE variant_no = ?1 AND location_no = " STOCK_LOCATION " AND version = ?5";
+static const char INSERT_ORDER[] =
+    "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
+    "version, revived, cancel_reason, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+static const char UPDATE_ORDER[] =
+    "UPDATE orders SET status = ?3, expires_at = ?4, version = ?5, revived = ?6, cancel_reason = ?7 "
+    "WHERE order_no = ?1 AND version = ?2";
+static const char INSERT_ITEM[] =
+    "INSERT INTO order_items (order_no, line, variant_no, quantity, unit_price) VALUES (?1, ?2, ?3, ?4, ?5)";
+static const char INSERT_RESERVATION[] =
+    "INSERT INTO stock_reservations (order_no, line, variant_no, quantity, status) VALUES (?1, ?2, ?3, ?4, ?5)";
+/* By whole key: for a range of rows SQLite would make a temporary table each time, at the price of all else together. */
+static const char UPDATE_RESERVATION[] = "UPDATE stock_reservations SET status = ?3 WHERE order_no = ?1 AND line = ?2";
+static const char INSERT_PAYMENT[] =
+    "INSERT INTO payments (order_no, number, payment_reference, status, amount, currency, reason, created_at) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+static const char INSERT_TIMEOUT[] =
+    "INSERT INTO jobs (kind, run_at, order_no) VALUES ('" PAYMENT_TIMEOUT "', ?1, ?2)";
+static const char DELETE_TIMEOUT[] =
+    "DELETE FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at = ?1 AND order_no = ?2";
+static const char INSERT_MOVEMENT[] =
+    "INSERT INTO stock_movements (movement_id, variant_no, delta, reason, reference, order_no, stock_quantity, "
+    "created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+static const char INSERT_EVENT[] =
+    "INSERT INTO events (event_id, type, created_at, order_no, data) VALUES (?1, ?2, ?3, ?4, ?5)";
+
+/* An UPDATE that carries the loaded version and found no row: somebody else changed it since. */
+static bool run_guarded(sqlite3_stmt *statement, const char *what, int64_t row, int64_t version, struct fault *fault)
+{
+    bool changed;
+    if (!statement_run_guarded(statement, &changed, fault)) {
+        return false;
+    }
+    return changed || fault_set(fault, FAULT_CONFLICT, "%s %lld is no longer at version %lld", what, (long long)row,
+                                (long long)version);
+}
+
+/* Catalogue and stock */
+
+static bool save_product(struct connection *connection, struct product *product, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (product->version == product->loaded_version) {
+        return true;
+    }
+    if (product->loaded_version != 0) {
+        if (!connection_prepare(connection, UPDATE_PRODUCT, &statement, fault)) {
+            return false;
+        }
+        bind_int64(statement, 1, product->row);
+        bind_int64(statement, 2, product->loaded_version);
+        bind_text(statement, 3, product->title);
+        bind_int64(statement, 4, product->version);
+        return run_guarded(statement, "product", product->row, product->loaded_version, fault);
+    }
+    if (!connection_prepare(connection, INSERT_PRODUCT, &statement, fault)) {
+        return false;
+    }
+    bind_uuid(statement, 1, &product->id);
+    bind_text(statement, 2, product->title);
+    bind_int64(statement, 3, product->created_at_ms);
+    bind_int64(statement, 4, product->version);
+    if (!statement_run(statement, fault)) {
+        return false;
+    }
+    product->row = sqlite3_last_insert_rowid(connection->database);
+    return true;
+}
+
+static void bind_variant_columns(sqlite3_stmt *statement, const struct variant *variant)
+{
+    bind_text(statement, 3, variant->title);
+    bind_int64(statement, 4, variant->price.amount);
+    bind_c_text(statement, 5, variant->price.currency);
+    bind_int64_or_null(statement, 6, variant->max_per_customer != 0, variant->max_per_customer);
+    bind_int64_or_null(statement, 7, variant->low_stock_threshold >= 0, variant->low_stock_threshold);
+    bind_int64(statement, 8, variant->version);
+}
+
+static bool insert_variant(struct connection *connection, struct variant *variant, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, INSERT_VARIANT, &statement, fault)) {
+        return false;
+    }
+    bind_uuid(statement, 1, &variant->product_id);
+    bind_text(statement, 2, variant->sku);
+    bind_variant_columns(statement, variant);
+    if (!statement_run(statement, fault)) {
+        return false;
+    }
+    variant->row = sqlite3_last_insert_rowid(connection->database);
+    if (!connection_prepare(connection, INSERT_LEVEL, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, variant->row);
+    bind_int64(statement, 2, variant->stock.stock_quantity);
+    bind_int64(statement, 3, variant->stock.reserved_quantity);
+    bind_int64(statement, 4, variant->stock.version);
+    return statement_run(statement, fault);
+}
+
+static bool update_variant(struct connection *connection, const struct variant *variant, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, UPDATE_VARIANT, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, variant->row);
+    bind_int64(statement, 2, variant->loaded_version);
+    bind_variant_columns(statement, variant);
+    return run_guarded(statement, "variant", variant->row, variant->loaded_version, fault);
+}
+
+static bool update_level(struct connection *connection, const struct variant *variant, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, UPDATE_LEVEL, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, variant->row);
+    bind_int64(statement, 2, variant->stock.stock_quantity);
+    bind_int64(statement, 3, variant->stock.reserved_quantity);
+    bind_int64(statement, 4, variant->stock.version);
+    bind_int64(statement, 5, variant->loaded_stock.version);
+    return run_guarded(statement, "the stock of variant", variant->row, variant->loaded_stock.version, fault);
+}
+
+static bool save_variant(struct connection *connection, struct variant *variant, struct fault *fault)
+{
+    if (variant->loaded_version == 0) {
+        return insert_variant(connection, variant, fault);
+    }
+    if (variant->version != variant->loaded_version && !update_variant(connection, variant, fault)) {
+        return false;
+    }
+    return variant->stock.version == variant->loaded_stock.version || update_level(connection, variant, fault);
+}
+
+/* Orders */
+
+static bool insert_timeout(struct connection *connection, const struct order *order, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, INSERT_TIMEOUT, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, order->expires_at_ms);
+    bind_int64(statement, 2, order->row);
+    return statement_run(statement, fault);
+}
+
+static bool delete_timeout(struct connection *connection, const struct order *order, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, DELETE_TIMEOUT, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, order->loaded_expires_at_ms);
+    bind_int64(statement, 2, order->row);
+    return statement_run(statement, fault);
+}
+
+/* I4: a draft has one timeout, due at its deadline, and no other order has any. */
+static bool save_timeout(struct store *store, const struct order *order, struct fault *fault)
+{
+    bool had = order->loaded_version != 0 && order->loaded_status == ORDER_DRAFT;
+    bool has = order->status == ORDER_DRAFT;
+    bool moved = had && has && order->expires_at_ms != order->loaded_expires_at_ms;
+    if (had && (!has || moved) && !delete_timeout(&store->writer, order, fault)) {
+        return false;
+    }
+    if (has && (!had || moved) && !insert_timeout(&store->writer, order, fault)) {
+        return false;
+    }
+    store->live_holds_delta += (int64_t)has - (int64_t)had;
+    return true;
+}
+
+static bool insert_lines(struct connection *connection, const struct order *order, struct fault *fault)
+{
+    sqlite3_stmt *item;
+    sqlite3_stmt *reservation;
+    if (!connection_prepare(connection, INSERT_ITEM, &item, fault) ||
+        !connection_prepare(connection, INSERT_RESERVATION, &reservation, fault)) {
+        return false;
+    }
+    const char *status = reservation_status_name(order_reservation_status(order->status));
+    for (size_t i = 0; i < order->line_count; i++) {
+        const struct order_line *line = &order->lines[i];
+        int64_t number = (int64_t)i + 1;
+        bind_int64(item, 1, order->row);
+        bind_int64(item, 2, number);
+        bind_int64(item, 3, line->variant->row);
+        bind_int64(item, 4, line->quantity);
+        bind_int64(item, 5, line->unit_price);
+        bind_int64(reservation, 1, order->row);
+        bind_int64(reservation, 2, number);
+        bind_int64(reservation, 3, line->variant->row);
+        bind_int64(reservation, 4, line->quantity);
+        bind_c_text(reservation, 5, status);
+        if (!statement_run(item, fault) || !statement_run(reservation, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool insert_order(struct store *store, struct order *order, struct fault *fault)
+{
+    struct connection *connection = &store->writer;
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, INSERT_ORDER, &statement, fault)) {
+        return false;
+    }
+    bind_uuid(statement, 1, &order->id);
+    bind_text(statement, 2, order->customer_id);
+    bind_c_text(statement, 3, order_status_name(order->status));
+    bind_c_text(statement, 4, order->total.currency);
+    bind_int64(statement, 5, order->total.amount);
+    bind_int64(statement, 6, order->created_at_ms);
+    bind_int64(statement, 7, order->expires_at_ms);
+    bind_int64(statement, 8, order->hold_ms);
+    bind_int64(statement, 9, order->version);
+    bind_int64(statement, 10, order->revived);
+    bind_text(statement, 11, order->cancel_reason);
+    bind_text(statement, 12, order->metadata);
+    if (!statement_run(statement, fault)) {
+        return false;
+    }
+    order->row = sqlite3_last_insert_rowid(connection->database);
+    return insert_lines(connection, order, fault) && save_timeout(store, order, fault);
+}
+
+static bool update_reservations(struct connection *connection, const struct order *order, struct fault *fault)
+{
+    enum reservation_status status = order_reservation_status(order->status);
+    sqlite3_stmt *statement;
+    if (status == order_reservation_status(order->loaded_status)) {
+        return true;
+    }
+    if (!connection_prepare(connection, UPDATE_RESERVATION, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, order->row);
+    bind_c_text(statement, 3, reservation_status_name(status));
+    for (size_t i = 0; i < order->line_count; i++) {
+        bind_int64(statement, 2, (int64_t)i + 1);
+        if (!statement_run(statement, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool update_order(struct store *store, const struct order *order, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(&store->writer, UPDATE_ORDER, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, order->row);
+    bind_int64(statement, 2, order->loaded_version);
+    bind_c_text(statement, 3, order_status_name(order->status));
+    bind_int64(statement, 4, order->expires_at_ms);
+    bind_int64(statement, 5, order->version);
+    bind_int64(statement, 6, order->revived);
+    bind_text(statement, 7, order->cancel_reason);
+    return run_guarded(statement, "order", order->row, order->loaded_version, fault) &&
+           update_reservations(&store->writer, order, fault) && save_timeout(store, order, fault);
+}
+
+static bool insert_payment(struct connection *connection, const struct order *order, size_t index,
+                           struct fault *fault)
+{
+    const struct payment *payment = &order->payments[index];
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, INSERT_PAYMENT, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, order->row);
+    bind_int64(statement, 2, (int64_t)index + 1);
+    bind_text(statement, 3, payment->reference);
+    bind_c_text(statement, 4, payment_status_name(payment->status));
+    bind_int64(statement, 5, payment->amount.amount);
+    bind_c_text(statement, 6, payment->amount.currency);
+    bind_text(statement, 7, payment->reason);
+    bind_int64(statement, 8, payment->created_at_ms);
+    return statement_run(statement, fault);
+}
+
+static bool save_order(struct store *store, struct order *order, struct fault *fault)
+{
+    if (order->loaded_version == 0) {
+        if (!insert_order(store, order, fault)) {
+            return false;
+        }
+    } else if (order->version != order->loaded_version) {
+        if (!update_order(store, order, fault)) {
+            return false;
+        }
+    } else {
+        assert(order->status == order->loaded_status && order->expires_at_ms == order->loaded_expires_at_ms);
+    }
+    for (size_t i = order->loaded_payment_count; i < order->payment_count; i++) {
+        if (!insert_payment(&store->writer, order, i, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Ledger and log */
+
+static bool insert_movement(struct connection *connection, const struct facts *facts, const struct movement *movement,
+                            struct fault *fault)
+{
+    const struct order *order = movement->has_order ? facts_order(facts, &movement->order_id) : NULL;
+    sqlite3_stmt *statement;
+    assert(!movement->has_order || order != NULL);
+    if (!connection_prepare(connection, INSERT_MOVEMENT, &statement, fault)) {
+        return false;
+    }
+    bind_uuid(statement, 1, &movement->id);
+    bind_int64(statement, 2, movement->variant->row);
+    bind_int64(statement, 3, movement->delta);
+    bind_c_text(statement, 4, movement_reason_name(movement->reason));
+    bind_text(statement, 5, movement->reference);
+    bind_int64_or_null(statement, 6, order != NULL, order == NULL ? 0 : order->row);
+    bind_int64(statement, 7, movement->stock_quantity);
+    bind_int64(statement, 8, movement->created_at_ms);
+    return statement_run(statement, fault);
+}
+
+static bool insert_event(struct connection *connection, const struct event *event, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, INSERT_EVENT, &statement, fault)) {
+        return false;
+    }
+    bind_uuid(statement, 1, &event->id);
+    bind_c_text(statement, 2, event_type_name(event->type));
+    bind_int64(statement, 3, event->created_at_ms);
+    bind_int64_or_null(statement, 4, event->order != NULL, event->order == NULL ? 0 : event->order->row);
+    bind_text(statement, 5, event->data);
+    return statement_run(statement, fault);
+}
+
+static bool save_catalogue(struct connection *connection, struct facts *facts, struct fault *fault)
+{
+    for (size_t i = 0; i < facts->products.count; i++) {
+        if (!save_product(connection, facts->products.entries[i].value, fault)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < facts->variants.count; i++) {
+        if (!save_variant(connection, facts->variants.entries[i].value, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool save_log(struct connection *connection, const struct facts *facts, struct fault *fault)
+{
+    for (size_t i = 0; i < facts->movements.count; i++) {
+        if (!insert_movement(connection, facts, facts->movements.items[i], fault)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < facts->events.count; i++) {
+        if (!insert_event(connection, facts->events.items[i], fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool sqlite_batch_save(struct store *store, struct facts *facts, struct fault *fault)
+{
+    assert(store->in_batch);
+    if (!save_catalogue(&store->writer, facts, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < facts->orders.count; i++) {
+        if (!save_order(store, facts->orders.entries[i].value, fault)) {
+            return false;
+        }
+    }
+    if (!save_log(&store->writer, facts, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < facts->idempotency.count; i++) {
+        const struct idempotency_record *record = facts->idempotency.entries[i].value;
+        if (record->is_new && !idempotency_insert(&store->writer, record, fault)) {
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,283 @@
+#include "store/sqlite/deferred_index.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/sqlite/posting_tail.h"
+
+/* So many postings make a generation. With segments of 2^20 rows (about 5,000 pages) a page takes a dozen of them when
+ * the generation is written out. */
+#define GENERATION_POSTINGS 65536
+#define FOLD_AT_LEAST 64
+
+struct staged {
+    uint64_t key;
+    int64_t row;
+};
+
+struct deferred_index {
+    const struct deferred_index_definition *definition; /* immutable */
+
+    /* The writing thread's own: this transaction's additions and progress. */
+    struct staged *staged;
+    size_t staged_count;
+    size_t staged_capacity;
+    struct posting_walk walk;    /* through frozen, as far as it is committed */
+    struct posting_walk walking; /* as far as it is written in this transaction */
+    bool finished;               /* this transaction wrote out the last of frozen */
+
+    pthread_mutex_t mutex;
+    /* Guarded by mutex; changed by the writing thread alone, which may read without it. */
+    struct posting_tail active;
+    struct posting_tail frozen; /* being written out; empty: nothing is */
+    int64_t covered_to;
+    int64_t newest;
+};
+
+static const char COVERED_SQL[] = "SELECT covered_to FROM deferred_indexes WHERE name = ?1";
+static const char COVER_SQL[] = "UPDATE deferred_indexes SET covered_to = ?2 WHERE name = ?1";
+
+uint64_t deferred_index_text_key(struct text text)
+{
+    return text_hash(text);
+}
+
+/* An odd multiplier maps numbers one to one onto keys that are spread over all bits (Knuth's multiplicative hash). */
+uint64_t deferred_index_number_key(int64_t number)
+{
+    return (uint64_t)number * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+static bool read_covered(struct deferred_index *index, struct connection *connection, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    if (!connection_prepare(connection, COVERED_SQL, &statement, fault)) {
+        return false;
+    }
+    bind_c_text(statement, 1, index->definition->name);
+    if (!statement_next(statement, &row, fault)) {
+        return false;
+    }
+    index->covered_to = row ? column_int64(statement, 0) : 0;
+    statement_abandon(statement);
+    return true;
+}
+
+static bool read_tail(struct deferred_index *index, struct connection *connection, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, index->definition->tail_sql, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, index->covered_to);
+    index->newest = index->covered_to;
+    for (bool row = true;;) {
+        if (!statement_next(statement, &row, fault)) {
+            return false;
+        }
+        if (!row) {
+            return true;
+        }
+        index->newest = column_int64(statement, 0);
+        posting_tail_add(&index->active, index->definition->key_of_column(statement, 1), index->newest);
+    }
+}
+
+bool deferred_index_open(const struct deferred_index_definition *definition, struct connection *connection,
+                         struct deferred_index **ret_index, struct fault *fault)
+{
+    struct deferred_index *index = memory_zalloc(1, sizeof(*index));
+    index->definition = definition;
+    pthread_mutex_init(&index->mutex, NULL);
+    posting_tail_init(&index->active, GENERATION_POSTINGS);
+    if (!read_covered(index, connection, fault) || !read_tail(index, connection, fault)) {
+        deferred_index_close(index);
+        return false;
+    }
+    *ret_index = index;
+    return true;
+}
+
+void deferred_index_close(struct deferred_index *index)
+{
+    if (index == NULL) {
+        return;
+    }
+    posting_tail_done(&index->active);
+    posting_tail_done(&index->frozen);
+    pthread_mutex_destroy(&index->mutex);
+    free(index->staged);
+    free(index);
+}
+
+void deferred_index_add(struct deferred_index *index, uint64_t key, int64_t row)
+{
+    if (index->staged_count == index->staged_capacity) {
+        index->staged_capacity = index->staged_capacity == 0 ? 256 : index->staged_capacity * 2;
+        index->staged = memory_grow(index->staged, index->staged_capacity * sizeof(*index->staged));
+    }
+    index->staged[index->staged_count++] = (struct staged){.key = key, .row = row};
+}
+
+static bool write_posting(struct deferred_index *index, struct connection *connection, const struct posting *posting,
+                          struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, index->definition->insert_sql, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, posting->row >> SEGMENT_ROW_BITS);
+    bind_int64(statement, 2, (int64_t)posting->key);
+    bind_int64(statement, 3, posting->row);
+    return statement_run(statement, fault);
+}
+
+static int64_t last_row(const struct posting_tail *tail)
+{
+    return tail->postings[tail->count - 1].row;
+}
+
+static bool write_covered(struct deferred_index *index, struct connection *connection, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(connection, COVER_SQL, &statement, fault)) {
+        return false;
+    }
+    bind_c_text(statement, 1, index->definition->name);
+    bind_int64(statement, 2, last_row(&index->frozen));
+    return statement_run(statement, fault);
+}
+
+bool deferred_index_fold(struct deferred_index *index, struct connection *connection, struct fault *fault)
+{
+    if (index->frozen.count == 0) {
+        return true;
+    }
+    size_t wish = index->staged_count * 2 + FOLD_AT_LEAST;
+    for (size_t i = 0; i < wish; i++) {
+        const struct posting *posting = posting_tail_walk(&index->frozen, &index->walking);
+        if (posting == NULL) {
+            index->finished = true;
+            return write_covered(index, connection, fault);
+        }
+        if (!write_posting(index, connection, posting, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void deferred_index_committed(struct deferred_index *index)
+{
+    if (index->staged_count == 0 && index->frozen.count == 0) {
+        return;
+    }
+    pthread_mutex_lock(&index->mutex);
+    index->walk = index->walking;
+    if (index->finished) {
+        index->covered_to = last_row(&index->frozen);
+        posting_tail_done(&index->frozen);
+        index->finished = false;
+    }
+    for (size_t i = 0; i < index->staged_count; i++) {
+        posting_tail_add(&index->active, index->staged[i].key, index->staged[i].row);
+        index->newest = index->staged[i].row;
+    }
+    index->staged_count = 0;
+    if (index->frozen.count == 0 && index->active.count >= GENERATION_POSTINGS) {
+        index->frozen = index->active;
+        posting_tail_init(&index->active, GENERATION_POSTINGS);
+        memset(&index->walk, 0, sizeof(index->walk));
+        index->walking = index->walk;
+    }
+    pthread_mutex_unlock(&index->mutex);
+}
+
+void deferred_index_rolled_back(struct deferred_index *index)
+{
+    index->staged_count = 0;
+    index->walking = index->walk;
+    index->finished = false;
+}
+
+/* ---- Looking up ---- */
+
+static size_t count_in(const struct posting_tail *tail, uint64_t key, int64_t below)
+{
+    size_t count = 0;
+    for (const struct posting *at = posting_tail_first(tail, key); at != NULL; at = posting_tail_next(tail, at)) {
+        count += at->row < below;
+    }
+    return count;
+}
+
+static void copy_from(const struct posting_tail *tail, struct posting_search *search)
+{
+    const struct posting *at = posting_tail_first(tail, search->key);
+    for (; at != NULL; at = posting_tail_next(tail, at)) {
+        if (at->row < search->below) {
+            search->recent[search->recent_count++] = at->row;
+        }
+    }
+}
+
+void posting_search_begin(struct deferred_index *index, uint64_t key, int64_t below, struct arena *arena,
+                          struct posting_search *ret_search)
+{
+    *ret_search = (struct posting_search){.definition = index->definition, .key = key, .below = below};
+    pthread_mutex_lock(&index->mutex);
+    size_t count = count_in(&index->active, key, below) + count_in(&index->frozen, key, below);
+    if (count > 0) {
+        ret_search->recent = arena_array(arena, count, sizeof(*ret_search->recent));
+        copy_from(&index->active, ret_search);
+        copy_from(&index->frozen, ret_search);
+    }
+    /* Memory has every row above: what the table has of them, half-written generations, is not asked for again. */
+    if (ret_search->below > index->covered_to + 1) {
+        ret_search->below = index->covered_to + 1;
+    }
+    pthread_mutex_unlock(&index->mutex);
+    ret_search->segment = ret_search->below > 0 ? (ret_search->below - 1) >> SEGMENT_ROW_BITS : -1;
+}
+
+bool posting_search_next(struct posting_search *search, struct connection *connection, int64_t *ret_row,
+                         struct fault *fault)
+{
+    if (search->recent_at < search->recent_count) {
+        *ret_row = search->recent[search->recent_at++];
+        return true;
+    }
+    for (; search->segment >= 0; search->segment--) {
+        if (search->statement == NULL) {
+            if (!connection_prepare(connection, search->definition->find_sql, &search->statement, fault)) {
+                return false;
+            }
+            bind_int64(search->statement, 1, search->segment);
+            bind_int64(search->statement, 2, (int64_t)search->key);
+            bind_int64(search->statement, 3, search->below);
+        }
+        bool row;
+        if (!statement_next(search->statement, &row, fault)) {
+            search->statement = NULL;
+            return false;
+        }
+        if (row) {
+            *ret_row = column_int64(search->statement, 0);
+            return true;
+        }
+        search->statement = NULL; /* reset by its end */
+    }
+    *ret_row = 0;
+    return true;
+}
+
+void posting_search_end(struct posting_search *search)
+{
+    if (search->statement != NULL) {
+        statement_abandon(search->statement);
+        search->statement = NULL;
+    }
+    search->segment = -1;
+}

@@ -1,0 +1,137 @@
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "store/sqlite/idempotency_rows.h"
+#include "store/sqlite/sqlite_internal.h"
+
+#define PRUNE_ROUND_MS (INT64_C(60) * 60 * 1000)
+#define GATE_GRACE_US INT64_C(1000000)   /* beyond the longest read, before the gate gives up */
+#define GATE_PAUSE_US INT64_C(30000000) /* before it is tried again */
+
+/* Copies what readers allow of the log into the database; never waits for them. */
+static bool checkpoint(struct store *store, struct fault *fault)
+{
+    int log_pages;
+    int copied_pages;
+    int code = sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_PASSIVE, &log_pages,
+                                         &copied_pages);
+    if ((code & 0xff) == SQLITE_BUSY) {
+        return true; /* another process is at it */
+    }
+    if (code != SQLITE_OK) {
+        return connection_fault(store->writer.database, code, fault);
+    }
+    atomic_store_explicit(&store->log_pages, log_pages, memory_order_relaxed);
+    store->copied_pages = copied_pages;
+    return true;
+}
+
+static bool checkpoint_if_due(struct store *store, bool idle, struct fault *fault)
+{
+    int64_t log_pages = atomic_load_explicit(&store->log_pages, memory_order_relaxed);
+    if (log_pages < store->copied_pages) {
+        store->copied_pages = 0; /* the log started again */
+    }
+    int64_t limit = idle ? store->checkpoint_idle_pages : store->checkpoint_pages;
+    if (log_pages - store->copied_pages < limit || !store_try_lock_writing(store)) {
+        return true;
+    }
+    bool ok = checkpoint(store, fault);
+    store_unlock_writing(store);
+    return ok;
+}
+
+static void open_gate(struct store *store)
+{
+    read_gate_open(&store->gate);
+    store->gate_closed = false;
+}
+
+/* The log is far larger than a checkpoint leaves it: some reader was inside at every moment at which it could have
+ * started again. With the gate shut and nobody inside, one more checkpoint is complete, and the next write begins at the
+ * log's beginning whatever reads come then (they find everything in the database). */
+static bool hold_reads_if_due(struct store *store, bool *ret_more, struct fault *fault)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (!store->gate_closed) {
+        int64_t log_pages = atomic_load_explicit(&store->log_pages, memory_order_relaxed);
+        bool is_held_up = log_pages >= store->gate_pages && log_pages > store->copied_pages;
+        if (is_held_up && now_us >= store->gate_until_us) {
+            read_gate_close(&store->gate);
+            store->gate_closed = true;
+            store->gate_until_us = now_us + store->read_timeout_ms * 1000 + GATE_GRACE_US;
+            *ret_more = true;
+        }
+        return true;
+    }
+    if (read_gate_is_empty(&store->gate) && store_try_lock_writing(store)) {
+        bool ok = checkpoint(store, fault);
+        store_unlock_writing(store);
+        open_gate(store);
+        /* Not complete: a reader of another process. It will end some time. */
+        bool is_complete = store->copied_pages == atomic_load_explicit(&store->log_pages, memory_order_relaxed);
+        store->gate_until_us = ok && is_complete ? 0 : now_us + GATE_PAUSE_US;
+        return ok;
+    }
+    if (now_us >= store->gate_until_us) {
+        open_gate(store);
+        store->gate_until_us = now_us + GATE_PAUSE_US;
+        return true;
+    }
+    *ret_more = true;
+    return true;
+}
+
+static bool prune_slice(struct store *store, int64_t now_ms, struct fault *fault)
+{
+    struct fault ignored;
+    char *after = NULL;
+    bool ok = connection_run(&store->writer, "BEGIN IMMEDIATE", fault);
+    if (!ok) {
+        return false;
+    }
+    ok = idempotency_prune(&store->writer, store->prune_from, now_ms - store->idempotency_ms, &after, fault) &&
+         connection_run(&store->writer, "COMMIT", fault);
+    if (!ok) {
+        if (sqlite3_get_autocommit(store->writer.database) == 0) {
+            (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
+        }
+        free(after);
+        return false;
+    }
+    free(store->prune_from);
+    store->prune_from = after;
+    return true;
+}
+
+/* One slice a call. A round goes through all keys and happens every hour: when nothing waits, or, where that never
+ * happens, an hour later under load. */
+static bool prune_if_due(struct store *store, bool idle, bool *ret_more, struct fault *fault)
+{
+    int64_t now_ms = store->unix_ms();
+    int64_t patience_ms = idle ? 0 : PRUNE_ROUND_MS;
+    if (now_ms < store->prune_round_at_ms + patience_ms || !store_try_lock_writing(store)) {
+        return true;
+    }
+    bool ok = prune_slice(store, now_ms, fault);
+    store_unlock_writing(store);
+    if (!ok || store->prune_from == NULL) {
+        store->prune_round_at_ms = now_ms + PRUNE_ROUND_MS;
+    } else {
+        *ret_more = true;
+    }
+    return ok;
+}
+
+bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault)
+{
+    bool more = false;
+    assert(!store->in_batch);
+    if (!store_get_ready(store, fault) || !checkpoint_if_due(store, idle, fault) ||
+        !hold_reads_if_due(store, &more, fault) || !prune_if_due(store, idle, &more, fault)) {
+        return false;
+    }
+    *ret_more = more;
+    return true;
+}

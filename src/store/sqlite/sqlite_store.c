@@ -1,0 +1,313 @@
+#include "store/sqlite/sqlite_store.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/sqlite/file_lock.h"
+#include "store/sqlite/sqlite_internal.h"
+
+#define MEBIBYTE ((size_t)1024 * 1024)
+#define PAGE_BYTES 4096
+#define PAGES_OF(bytes) ((int64_t)((bytes) / PAGE_BYTES))
+
+#define WRITER_CACHE_BYTES (16 * MEBIBYTE)
+#define READER_CACHE_BYTES (2 * MEBIBYTE)
+#define READ_TIMEOUT_MS 5000
+#define WRITE_LOCK_WAIT_MS 5000
+#define IDEMPOTENCY_MS (INT64_C(24) * 60 * 60 * 1000)
+
+/* Writing over an old log is about four times cheaper than growing one, so the file is kept at the size that it has
+ * between two checkpoints, and cut back only where a slow reader made it grow far beyond. */
+#define CHECKPOINT_BYTES (8 * MEBIBYTE)
+#define CHECKPOINT_IDLE_BYTES (1 * MEBIBYTE)
+#define GATE_BYTES (256 * MEBIBYTE)
+#define LOG_FILE_LIMIT "67108864"
+
+static int on_commit(void *context, sqlite3 *database, const char *name, int log_pages)
+{
+    (void)database;
+    (void)name;
+    struct store *store = context;
+    atomic_store_explicit(&store->log_pages, log_pages, memory_order_relaxed);
+    return SQLITE_OK;
+}
+
+static bool set_log_mode(struct store *store, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    bool row;
+    if (!connection_prepare(&store->writer, "PRAGMA journal_mode = WAL", &statement, fault) ||
+        !statement_next(statement, &row, fault)) {
+        return false;
+    }
+    bool is_set = row && text_equal_c(column_view(statement, 0), "wal");
+    (void)sqlite3_reset(statement);
+    if (!is_set) {
+        return fault_set(fault, FAULT_UNAVAILABLE, "%s cannot keep a write-ahead log: put it on a local file system",
+                         store->path);
+    }
+    return connection_run_script(&store->writer, "PRAGMA journal_size_limit = " LOG_FILE_LIMIT, fault);
+}
+
+/* The first touch of the file may replay what a crashed process left in the log, so it happens under the write lock. */
+static bool open_database(struct store *store, size_t cache_bytes, struct fault *fault)
+{
+    if (!store_lock_writing(store, fault)) {
+        return false;
+    }
+    bool ok = connection_configure(&store->writer, cache_bytes, fault) && store_check_identity(store, fault) &&
+              set_log_mode(store, fault);
+    store_unlock_writing(store);
+    (void)sqlite3_wal_hook(store->writer.database, on_commit, store);
+    return ok;
+}
+
+static void store_free(struct store *store)
+{
+    connection_close(&store->writer);
+    if (store->lock_file >= 0) {
+        file_lock_close(store->lock_file);
+    }
+    read_gate_done(&store->gate);
+    free(store->path);
+    free(store->prune_from);
+    free(store);
+}
+
+static bool claim(struct store *store, bool serve, struct fault *fault)
+{
+    store->path = strdup(sqlite3_db_filename(store->writer.database, "main"));
+    assert(store->path != NULL);
+    if (!file_lock_open(store->path, &store->lock_file, fault)) {
+        return false;
+    }
+    if (serve && !file_lock_try(store->lock_file, FILE_LOCK_SERVE)) {
+        return fault_set(fault, FAULT_UNAVAILABLE,
+                         "another process serves %s already: stop it first, or serve another database", store->path);
+    }
+    return true;
+}
+
+static bool sqlite_open(const struct store_options *options, struct store **ret_store, struct fault *fault)
+{
+    const char *location = options->location;
+    if (location[0] == '\0' || strcmp(location, ":memory:") == 0) {
+        return fault_set(fault, FAULT_UNAVAILABLE, "a database needs a file: sqlite:PATH");
+    }
+    if (!options->create && access(location, F_OK) != 0) {
+        return fault_set(fault, FAULT_UNAVAILABLE, "there is no database at %s: `holdfast migrate` makes one",
+                         location);
+    }
+    struct store *store = memory_zalloc(1, sizeof(*store));
+    int flags = SQLITE_OPEN_READWRITE | (options->create ? SQLITE_OPEN_CREATE : 0);
+    if (!connection_open(location, flags, &store->writer, fault)) {
+        free(store);
+        return false;
+    }
+    store->lock_file = -1;
+    store->unix_ms = options->unix_ms == NULL ? clock_unix_ms : options->unix_ms;
+    store->read_timeout_ms = options->read_timeout_ms == 0 ? READ_TIMEOUT_MS : options->read_timeout_ms;
+    store->idempotency_ms = options->idempotency_ms == 0 ? IDEMPOTENCY_MS : options->idempotency_ms;
+    store->checkpoint_pages = PAGES_OF(CHECKPOINT_BYTES);
+    store->checkpoint_idle_pages = PAGES_OF(CHECKPOINT_IDLE_BYTES);
+    store->gate_pages = PAGES_OF(GATE_BYTES);
+    read_gate_init(&store->gate);
+    size_t cache_bytes = options->cache_bytes == 0 ? WRITER_CACHE_BYTES : options->cache_bytes;
+    if (!claim(store, options->serve, fault) || !open_database(store, cache_bytes, fault)) {
+        store_free(store);
+        return false;
+    }
+    *ret_store = store;
+    return true;
+}
+
+static void sqlite_close(struct store *store)
+{
+    if (store == NULL) {
+        return;
+    }
+    assert(!store->in_batch);
+    /* Closing the last connection copies the log into the database and removes it. Where another process writes for so
+     * long, it will do that itself. */
+    if (!file_lock_wait(store->lock_file, FILE_LOCK_WRITE, WRITE_LOCK_WAIT_MS)) {
+        (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    } else {
+        (void)sqlite3_busy_timeout(store->writer.database, 0);
+        (void)sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    }
+    store_free(store);
+}
+
+bool store_try_lock_writing(struct store *store)
+{
+    return file_lock_try(store->lock_file, FILE_LOCK_WRITE);
+}
+
+bool store_lock_writing(struct store *store, struct fault *fault)
+{
+    return file_lock_wait(store->lock_file, FILE_LOCK_WRITE, WRITE_LOCK_WAIT_MS) ||
+           fault_set(fault, FAULT_UNAVAILABLE, "another process has been writing to %s for %d s", store->path,
+                     WRITE_LOCK_WAIT_MS / 1000);
+}
+
+void store_unlock_writing(struct store *store)
+{
+    file_lock_release(store->lock_file, FILE_LOCK_WRITE);
+}
+
+static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
+{
+    assert(!store->in_batch);
+    if (!store_get_ready(store, fault) || !store_lock_writing(store, fault)) {
+        return false;
+    }
+    if (!connection_run(&store->writer, "BEGIN IMMEDIATE", fault)) {
+        store_unlock_writing(store);
+        return false;
+    }
+    int64_t now_ms = store->unix_ms();
+    if (store->now_ms < now_ms) {
+        store->now_ms = now_ms;
+    }
+    store->in_batch = true;
+    store->live_holds_delta = 0;
+    *ret_now_ms = store->now_ms;
+    return true;
+}
+
+static void sqlite_batch_rollback(struct store *store)
+{
+    if (!store->in_batch) {
+        return;
+    }
+    struct fault ignored;
+    /* Some errors end the transaction by themselves. */
+    if (sqlite3_get_autocommit(store->writer.database) == 0) {
+        (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
+    }
+    store->in_batch = false;
+    store_unlock_writing(store);
+}
+
+static bool sqlite_batch_commit(struct store *store, struct fault *fault)
+{
+    assert(store->in_batch);
+    if (connection_run(&store->writer, "COMMIT", fault)) {
+        store->in_batch = false;
+        atomic_fetch_add_explicit(&store->live_holds, store->live_holds_delta, memory_order_relaxed);
+        store_unlock_writing(store);
+        return true;
+    }
+    /* Every page reached the log, but perhaps not the disk: after a crash now, the batch may be there or not. */
+    if (sqlite3_extended_errcode(store->writer.database) == SQLITE_IOERR_FSYNC) {
+        fault->kind = FAULT_OUTCOME_UNKNOWN;
+    }
+    sqlite_batch_rollback(store);
+    return false;
+}
+
+static void sqlite_stats(struct store *store, struct store_stats *ret_stats)
+{
+    struct stat file;
+    *ret_stats = (struct store_stats){
+        .live_holds = atomic_load_explicit(&store->live_holds, memory_order_relaxed),
+        .database_bytes = stat(store->path, &file) == 0 ? (int64_t)file.st_size : 0,
+        .log_bytes = atomic_load_explicit(&store->log_pages, memory_order_relaxed) * PAGE_BYTES,
+    };
+}
+
+static bool sqlite_reader_open(struct store *store, struct reader **ret_reader, struct fault *fault)
+{
+    struct reader *reader = memory_zalloc(1, sizeof(*reader));
+    reader->store = store;
+    if (!connection_open(store->path, SQLITE_OPEN_READONLY, &reader->connection, fault)) {
+        free(reader);
+        return false;
+    }
+    (void)sqlite3_db_config(reader->connection.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (!connection_configure(&reader->connection, READER_CACHE_BYTES, fault)) {
+        connection_close(&reader->connection);
+        free(reader);
+        return false;
+    }
+    *ret_reader = reader;
+    return true;
+}
+
+static void sqlite_reader_close(struct reader *reader)
+{
+    if (reader != NULL) {
+        connection_close(&reader->connection);
+        free(reader);
+    }
+}
+
+bool read_begin(struct reader *reader, struct fault *fault)
+{
+    int64_t limit_ms = reader->store->read_timeout_ms;
+    int64_t deadline_us = clock_monotonic_us() + limit_ms * 1000;
+    if (!read_gate_enter(&reader->store->gate, limit_ms)) {
+        return fault_set(fault, FAULT_TIMEOUT, "reads are held while the log of %s starts again", reader->store->path);
+    }
+    if (!connection_run(&reader->connection, "BEGIN", fault)) {
+        read_gate_leave(&reader->store->gate);
+        return false;
+    }
+    reader->connection.deadline_us = deadline_us;
+    return true;
+}
+
+void read_end(struct reader *reader)
+{
+    struct fault ignored;
+    reader->connection.deadline_us = INT64_MAX; /* ending must not be interrupted */
+    (void)!connection_run(&reader->connection, "ROLLBACK", &ignored);
+    read_gate_leave(&reader->store->gate);
+}
+
+static bool sqlite_read_ping(struct reader *reader, struct fault *fault)
+{
+    if (!read_begin(reader, fault)) {
+        return false;
+    }
+    int64_t version;
+    bool ok = connection_read_int64(&reader->connection, "SELECT max(number) FROM schema_migrations", 0, &version, fault);
+    read_end(reader);
+    return ok;
+}
+
+const struct store_ops SQLITE_STORE = {
+    .name = "sqlite",
+    .open = sqlite_open,
+    .migrate = sqlite_migrate,
+    .schema_check = sqlite_schema_check,
+    .close = sqlite_close,
+    .batch_begin = sqlite_batch_begin,
+    .batch_due = sqlite_batch_due,
+    .batch_load = sqlite_batch_load,
+    .batch_save = sqlite_batch_save,
+    .batch_commit = sqlite_batch_commit,
+    .batch_rollback = sqlite_batch_rollback,
+    .next_due = sqlite_next_due,
+    .maintain = sqlite_maintain,
+    .stats = sqlite_stats,
+    .reader_open = sqlite_reader_open,
+    .reader_close = sqlite_reader_close,
+    .read_ping = sqlite_read_ping,
+    .read_order = sqlite_read_order,
+    .read_orders = sqlite_read_orders,
+    .read_product = sqlite_read_product,
+    .read_products = sqlite_read_products,
+    .read_variant = sqlite_read_variant,
+    .read_movements = sqlite_read_movements,
+    .read_reservations = sqlite_read_reservations,
+    .read_events = sqlite_read_events,
+    .read_keys = sqlite_read_keys,
+    .key_create = sqlite_key_create,
+    .key_revoke = sqlite_key_revoke,
+    .audit = sqlite_audit,
+};
