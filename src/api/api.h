@@ -22,8 +22,8 @@ struct api_options {
     struct engine_metrics *engine_metrics;
     int64_t hold_seconds_max;
     bool listener_is_loopback;
-    bool insecure;      /* --insecure: no key needed even where keys exist or the listener is public */
-    bool log_requests;  /* an access log line for each request (else only for 5xx) */
+    bool insecure;     /* --insecure: no key needed even where keys exist or the listener is public */
+    bool log_requests; /* an access log line for each request (else only for 5xx) */
 };
 
 struct api *api_new(const struct api_options *options);
@@ -35,12 +35,14 @@ MUST_USE bool api_load_keys(struct api *api, struct reader *reader, struct fault
 /* The loop's thread. No reply is left to be made: all commands and reads were answered. */
 bool api_is_idle(const struct api *api);
 void api_set_draining(struct api *api); /* /readyz answers 503 from here on */
-void api_free(struct api *api);         /* after committer and reader pool were stopped */
+/* After committer, reader pool and HTTP server were stopped; the loop must run once more, which frees it. */
+void api_free(struct api *api); /* takes NULL */
 
-void api_notify(void *api); /* any thread */
-void api_handle(struct http_request *request, void *api);
+/* Callbacks of the committer, the reader pool and the HTTP server; context is the api. */
+void api_notify(void *context); /* any thread */
+void api_handle(struct http_request *request, void *context);
 int api_refuse(enum http_refusal refusal, struct text request_id, const char *parser_detail, struct buffer *body,
-               void *api);
-void api_answered(const struct http_request *request, int status, size_t body_bytes, void *api);
+               void *context);
+void api_answered(const struct http_request *request, int status, size_t body_bytes, void *context);
 
 #endif

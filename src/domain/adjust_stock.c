@@ -31,8 +31,7 @@ void adjust_stock_decide(struct facts *facts, const struct adjust_stock *command
     } else if (!stock_adjust(&variant->stock, delta)) {
         ret_outcome->code = refusal_of(facts, &variant->stock, delta);
     } else {
-        ret_outcome->movement =
-            facts_add_movement(facts, variant, delta, command->reason, command->reference, NULL);
+        ret_outcome->movement = facts_add_movement(facts, variant, delta, command->reason, command->reference, NULL);
         event_stock_adjusted(facts, ret_outcome->movement);
         ret_outcome->code = OUTCOME_STOCK_ADJUSTED;
         ret_outcome->changed = true;

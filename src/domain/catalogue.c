@@ -75,8 +75,7 @@ void create_product_decide(struct facts *facts, const struct create_product *com
     struct product *product = catalogue_add_product(facts, command->title);
     product->variants = arena_array(facts->arena, command->variant_count, sizeof(struct variant *));
     for (size_t i = 0; i < command->variant_count; i++) {
-        product->variants[product->variant_count++] =
-            catalogue_add_variant(facts, product->id, &command->variants[i]);
+        product->variants[product->variant_count++] = catalogue_add_variant(facts, product->id, &command->variants[i]);
     }
     ret_outcome->code = OUTCOME_PRODUCT_CREATED;
     ret_outcome->changed = true;

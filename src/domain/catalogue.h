@@ -22,7 +22,7 @@ struct create_product {
 
 /* What If-Match asked for. */
 struct version_condition {
-    bool is_set;     /* false: unconditional */
+    bool is_set;             /* false: unconditional */
     const int64_t *versions; /* none of them: nothing matches (weak or foreign tags) */
     size_t version_count;
 };

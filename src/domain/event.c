@@ -7,16 +7,11 @@
 #define EVENT_DATA_BYTES_MAX (256 * 1024)
 
 static const char *const EVENT_TYPE_NAMES[EVENT_TYPE_COUNT] = {
-    [EVENT_ORDER_CREATED] = "order.created",
-    [EVENT_ORDER_PAID] = "order.paid",
-    [EVENT_ORDER_CANCELLED] = "order.cancelled",
-    [EVENT_ORDER_EXPIRED] = "order.expired",
-    [EVENT_ORDER_EXTENDED] = "order.extended",
-    [EVENT_PAYMENT_REFUND_DUE] = "payment.refund_due",
-    [EVENT_STOCK_ADJUSTED] = "stock.adjusted",
-    [EVENT_STOCK_LOW] = "stock.low",
-    [EVENT_STOCK_SOLD_OUT] = "stock.sold_out",
-    [EVENT_STOCK_BACK] = "stock.back",
+    [EVENT_ORDER_CREATED] = "order.created",     [EVENT_ORDER_PAID] = "order.paid",
+    [EVENT_ORDER_CANCELLED] = "order.cancelled", [EVENT_ORDER_EXPIRED] = "order.expired",
+    [EVENT_ORDER_EXTENDED] = "order.extended",   [EVENT_PAYMENT_REFUND_DUE] = "payment.refund_due",
+    [EVENT_STOCK_ADJUSTED] = "stock.adjusted",   [EVENT_STOCK_LOW] = "stock.low",
+    [EVENT_STOCK_SOLD_OUT] = "stock.sold_out",   [EVENT_STOCK_BACK] = "stock.back",
 };
 
 const char *event_type_name(enum event_type type)

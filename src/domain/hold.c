@@ -10,11 +10,19 @@ static void move(struct facts *facts, struct order *order, enum order_status to)
     facts->change_count++;
 }
 
-/* Keeps the customer's count for max_per_customer true within the batch; only limited variants are counted. */
+/* Keeps the customer's count for max_per_customer true within the batch; only limited variants are counted. Of a
+ * variant that became limited in this very batch nothing was loaded: its count starts here. */
 static void count_purchases(struct facts *facts, const struct order *order, int64_t sign)
 {
     for (size_t i = 0; i < order->line_count; i++) {
-        struct purchase *purchase = facts_purchase(facts, order->customer_id, order->lines[i].variant->sku);
+        const struct variant *variant = order->lines[i].variant;
+        struct purchase *purchase = facts_purchase(facts, order->customer_id, variant->sku);
+        if (purchase == NULL && variant->max_per_customer > 0 && sign > 0) {
+            purchase = arena_zalloc(facts->arena, sizeof(*purchase));
+            purchase->customer_id = order->customer_id;
+            purchase->sku = variant->sku;
+            facts_put_purchase(facts, purchase);
+        }
         if (purchase != NULL) {
             purchase->quantity += sign * order->lines[i].quantity;
         }

@@ -60,8 +60,8 @@ static void update_row(struct facts *facts, struct variant *variant, const struc
     bool changed = catalogue_patch_variant(facts, variant, &patch);
     int64_t delta = wish->stock_quantity - variant->stock.stock_quantity;
     if (delta != 0 && stock_adjust(&variant->stock, delta)) {
-        event_stock_adjusted(facts, facts_add_movement(facts, variant, delta, MOVEMENT_CORRECTION,
-                                                       TEXT_LITERAL("import"), NULL));
+        event_stock_adjusted(
+            facts, facts_add_movement(facts, variant, delta, MOVEMENT_CORRECTION, TEXT_LITERAL("import"), NULL));
         changed = true;
     }
     if (changed) {

@@ -12,8 +12,9 @@ struct money {
     char currency[4]; /* NUL-terminated */
 };
 
-bool currency_is_active(struct text code); /* three upper-case letters of an active ISO 4217 currency (funds codes and metals are not money to pay with) */
-int currency_exponent(const char *code);   /* digits behind the point: EUR 2, JPY 0, KWD 3; -1 where unknown */
+/* Three upper-case letters of an active ISO 4217 currency; funds codes and metals are not money to pay with. */
+bool currency_is_active(struct text code);
+int currency_exponent(const char *code); /* digits behind the point: EUR 2, JPY 0, KWD 3; -1 where unknown */
 bool money_equal(struct money a, struct money b);
 /* "19.99" in major units to minor units of the currency: no sign, no exponent, no more digits than the currency has
  * (further zeros are fine). False where it is anything else or too large. */

@@ -24,11 +24,11 @@ enum outcome_code {
     OUTCOME_PRODUCTS_IMPORTED,
     OUTCOME_REPLAYED, /* an idempotency key came again: see record */
     /* refused */
-    OUTCOME_UNKNOWN_SKU,            /* lines: which */
+    OUTCOME_UNKNOWN_SKU, /* lines: which */
     OUTCOME_MIXED_CURRENCIES,
     OUTCOME_TOTAL_TOO_LARGE,
-    OUTCOME_PURCHASE_LIMIT,         /* limit */
-    OUTCOME_INSUFFICIENT_STOCK,     /* lines: which */
+    OUTCOME_PURCHASE_LIMIT,     /* limit */
+    OUTCOME_INSUFFICIENT_STOCK, /* lines: which */
     OUTCOME_ORDER_NOT_FOUND,
     OUTCOME_ORDER_NOT_DRAFT,        /* order */
     OUTCOME_HOLD_LIMIT,             /* order */
@@ -41,11 +41,11 @@ enum outcome_code {
     OUTCOME_CANCEL_AFTER_EXPIRY,    /* order; code order_expired */
     OUTCOME_SKU_EXISTS,             /* sku */
     OUTCOME_PRODUCT_NOT_FOUND,
-    OUTCOME_VARIANT_NOT_FOUND,      /* a path's SKU; code unknown_sku */
-    OUTCOME_VERSION_MISMATCH,       /* variant or product, as it is */
-    OUTCOME_STOCK_IS_RESERVED,      /* variant, as it is */
-    OUTCOME_STOCK_CHANGED,          /* variant, as it is */
-    OUTCOME_STOCK_TOO_LARGE,        /* variant, as it is */
+    OUTCOME_VARIANT_NOT_FOUND, /* a path's SKU; code unknown_sku */
+    OUTCOME_VERSION_MISMATCH,  /* variant or product, as it is */
+    OUTCOME_STOCK_IS_RESERVED, /* variant, as it is */
+    OUTCOME_STOCK_CHANGED,     /* variant, as it is */
+    OUTCOME_STOCK_TOO_LARGE,   /* variant, as it is */
     OUTCOME_IDEMPOTENCY_KEY_REUSED,
     /* not decided */
     OUTCOME_BUSY,              /* the queue was full */
@@ -93,7 +93,7 @@ struct outcome {
     struct outcome *members; /* one an order of a batch */
     size_t member_count;
     const struct idempotency_record *record; /* of OUTCOME_REPLAYED */
-    struct outcome_row *rows;          /* of OUTCOME_PRODUCTS_IMPORTED: what was refused */
+    struct outcome_row *rows;                /* of OUTCOME_PRODUCTS_IMPORTED: what was refused */
     size_t row_count;
     size_t created_count; /* of OUTCOME_PRODUCTS_IMPORTED: variants made, changed, and left as they were */
     size_t updated_count;

@@ -110,5 +110,5 @@ void pay_order_decide(struct facts *facts, const struct pay_order *command, stru
         ret_outcome->code = OUTCOME_NEEDS_SWEEP;
         return;
     }
-    ret_outcome->order = order_snapshot(facts->arena, order);
+    ret_outcome->order = order_as_seen(facts->arena, order, facts->now_ms);
 }

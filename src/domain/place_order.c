@@ -116,8 +116,8 @@ static bool refuse_stock(struct facts *facts, const struct place_order *command,
     return outcome->line_count > 0;
 }
 
-static struct order *make_order(struct facts *facts, const struct place_order *command,
-                                struct variant *const *variants, struct money total)
+static struct order *make_order(struct facts *facts, const struct place_order *command, struct variant *const *variants,
+                                struct money total)
 {
     struct order *order = arena_zalloc(facts->arena, sizeof(*order));
     order->id = uuid_source_next(facts->ids, facts->now_ms);

@@ -4,16 +4,11 @@
 #include <string.h>
 
 static const char *const COMMAND_KIND_NAMES[COMMAND_KIND_COUNT] = {
-    [COMMAND_PLACE_ORDER] = "place_order",
-    [COMMAND_PLACE_ORDERS] = "place_orders",
-    [COMMAND_PAY_ORDER] = "pay_order",
-    [COMMAND_CANCEL_ORDER] = "cancel_order",
-    [COMMAND_EXTEND_HOLD] = "extend_hold",
-    [COMMAND_ADJUST_STOCK] = "adjust_stock",
-    [COMMAND_CREATE_PRODUCT] = "create_product",
-    [COMMAND_UPDATE_PRODUCT] = "update_product",
-    [COMMAND_UPDATE_VARIANT] = "update_variant",
-    [COMMAND_IMPORT_PRODUCTS] = "import_products",
+    [COMMAND_PLACE_ORDER] = "place_order",       [COMMAND_PLACE_ORDERS] = "place_orders",
+    [COMMAND_PAY_ORDER] = "pay_order",           [COMMAND_CANCEL_ORDER] = "cancel_order",
+    [COMMAND_EXTEND_HOLD] = "extend_hold",       [COMMAND_ADJUST_STOCK] = "adjust_stock",
+    [COMMAND_CREATE_PRODUCT] = "create_product", [COMMAND_UPDATE_PRODUCT] = "update_product",
+    [COMMAND_UPDATE_VARIANT] = "update_variant", [COMMAND_IMPORT_PRODUCTS] = "import_products",
 };
 
 const char *command_kind_name(enum command_kind kind)
@@ -23,14 +18,13 @@ const char *command_kind_name(enum command_kind kind)
 
 size_t command_weight(const struct command *command)
 {
-    switch (command->kind) {
-    case COMMAND_PLACE_ORDERS:
-        return command->input.place_orders.member_count;
-    case COMMAND_IMPORT_PRODUCTS:
-        return command->input.import_products.product_count;
-    default:
-        return 1;
+    size_t weight = 1;
+    if (command->kind == COMMAND_PLACE_ORDERS) {
+        weight = command->input.place_orders.member_count;
+    } else if (command->kind == COMMAND_IMPORT_PRODUCTS) {
+        weight = command->input.import_products.product_count;
     }
+    return weight > 0 ? weight : 1;
 }
 
 void command_want(const struct command *command, struct wanted *wanted)

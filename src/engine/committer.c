@@ -14,9 +14,9 @@
 #define FREE_BATCHES_MAX 8
 #define REPLANS_MAX 8
 #define SKIPPED_MAX 64
-#define SKIP_US 5000000         /* a timeout that failed by itself is tried again after */
-#define SWEEP_PAUSE_US 250000   /* the sweep rests after the store failed it */
-#define WAIT_US_MAX 1000000     /* wall clocks step, other processes write: look again each second at least */
+#define SKIP_US 5000000       /* a timeout that failed by itself is tried again after */
+#define SWEEP_PAUSE_US 250000 /* the sweep rests after the store failed it */
+#define WAIT_US_MAX 1000000   /* wall clocks step, other processes write: look again each second at least */
 #define MAINTAIN_PAUSE_US 1000000
 
 /* The memory behind the outcomes of one transaction: let go with its last command. */
@@ -377,10 +377,11 @@ static void *committer_main(void *argument)
 {
     struct committer *committer = argument;
     bool more_maintenance = false;
+    (void)pthread_setname_np(pthread_self(), "committer");
     for (;;) {
         bool hurry = committer->parked != NULL || more_maintenance;
-        struct command *taken = commit_queue_take(committer->queue, committer->options.batch_weight_max,
-                                                  hurry ? 0 : wait_us(committer));
+        struct command *taken =
+            commit_queue_take(committer->queue, committer->options.batch_weight_max, hurry ? 0 : wait_us(committer));
         gauge_set(&committer->options.metrics->queue_depth, (int64_t)commit_queue_weight(committer->queue));
         bool due = wait_us(committer) == 0;
         if (taken == NULL && committer->parked == NULL && commit_queue_is_closed(committer->queue)) {

@@ -75,7 +75,8 @@ static void write_orders(const struct engine_metrics *metrics, struct buffer *ou
 
 static void write_store_errors(const struct engine_metrics *metrics, struct buffer *out)
 {
-    metrics_write_head(out, "holdfast_store_errors_total", "counter", "Batches that the store failed, by kind of fault.");
+    metrics_write_head(out, "holdfast_store_errors_total", "counter",
+                       "Batches that the store failed, by kind of fault.");
     for (int kind = FAULT_NONE + 1; kind < FAULT_KIND_COUNT; kind++) {
         char labels[64];
         (void)snprintf(labels, sizeof(labels), "kind=\"%s\"", fault_kind_name((enum fault_kind)kind));

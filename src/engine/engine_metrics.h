@@ -10,8 +10,8 @@
 
 /* Moved by the committer, read by whoever answers /metrics. */
 struct engine_metrics {
-    struct gauge queue_depth;      /* orders waiting */
-    struct histogram batch_size;   /* commands and timeouts in a batch */
+    struct gauge queue_depth;    /* orders waiting */
+    struct histogram batch_size; /* commands and timeouts in a batch */
     struct histogram commit_seconds;
     struct histogram batch_seconds; /* begin to commit */
     struct histogram timeout_lateness_seconds;

@@ -81,6 +81,7 @@ static void complete_task(struct reader_pool *pool, struct read_task *task)
 static void *pool_thread_main(void *argument)
 {
     struct pool_thread *self = argument;
+    (void)pthread_setname_np(pthread_self(), "reader");
     for (struct read_task *task = take_task(self->pool); task != NULL; task = take_task(self->pool)) {
         task->ok = task->run(task, self->pool->options.ops, self->reader, &task->fault);
         complete_task(self->pool, task);

@@ -18,19 +18,19 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static uv_stream_t *stream_of(struct connection *connection)
+static uv_stream_t *stream_of(struct http_connection *connection)
 {
     return (uv_stream_t *)&connection->tcp;
 }
 
-static int64_t now_ms(const struct connection *connection)
+static int64_t now_ms(const struct http_connection *connection)
 {
     return (int64_t)uv_now(connection->server->loop);
 }
 
 /* --- the end of a connection --- */
 
-static void drop_leftover(struct connection *connection)
+static void drop_leftover(struct http_connection *connection)
 {
     free(connection->leftover);
     connection->leftover = NULL;
@@ -39,7 +39,7 @@ static void drop_leftover(struct connection *connection)
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct connection *connection = handle->data;
+    struct http_connection *connection = handle->data;
     struct http_server *server = connection->server;
     TAILQ_REMOVE(&server->connections, connection, link);
     server->stats.connections_open--;
@@ -47,7 +47,7 @@ static void on_closed(uv_handle_t *handle)
     server_release_if_done(server);
 }
 
-void connection_close(struct connection *connection)
+void http_connection_close(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
     if (connection->state == CONNECTION_CLOSED) {
@@ -74,20 +74,20 @@ void connection_close(struct connection *connection)
 
 /* --- reading --- */
 
-static bool has_room(const struct connection *connection)
+static bool has_room(const struct http_connection *connection)
 {
     return connection->state == CONNECTION_OPEN &&
            connection->exchange_count < connection->server->options.pipeline_max &&
            connection->unsent_bytes <= UNSENT_BYTES_MAX;
 }
 
-static void stop_reading(struct connection *connection)
+static void stop_reading(struct http_connection *connection)
 {
     connection->is_reading = false;
     uv_read_stop(stream_of(connection));
 }
 
-static void mark_dirty(struct connection *connection)
+static void mark_dirty(struct http_connection *connection)
 {
     if (!connection->is_dirty) {
         connection->is_dirty = true;
@@ -95,7 +95,7 @@ static void mark_dirty(struct connection *connection)
     }
 }
 
-static void enqueue(struct connection *connection, struct exchange *exchange)
+static void enqueue(struct http_connection *connection, struct exchange *exchange)
 {
     TAILQ_INSERT_TAIL(&connection->exchanges, exchange, link);
     connection->exchange_count++;
@@ -104,7 +104,7 @@ static void enqueue(struct connection *connection, struct exchange *exchange)
 }
 
 /* Nothing that follows can be understood or is wanted: the refusal is the connection's last reply. */
-static void refuse(struct connection *connection, struct refusal refusal)
+static void refuse(struct http_connection *connection, struct refusal refusal)
 {
     struct exchange *exchange = connection->incoming;
     if (exchange == NULL) {
@@ -116,7 +116,7 @@ static void refuse(struct connection *connection, struct refusal refusal)
     exchange_refuse(exchange, refusal);
 }
 
-static void dispatch(struct connection *connection)
+static void dispatch(struct http_connection *connection)
 {
     struct http_server *server = connection->server;
     struct exchange *exchange = connection->incoming;
@@ -136,7 +136,7 @@ static void dispatch(struct connection *connection)
     server->options.handle(request, server->options.context);
 }
 
-static void begin_body(struct connection *connection, struct text head_bytes)
+static void begin_body(struct http_connection *connection, struct text head_bytes)
 {
     struct exchange *exchange = connection->incoming;
     const struct http_server_options *options = &connection->server->options;
@@ -172,7 +172,7 @@ static void begin_body(struct connection *connection, struct text head_bytes)
 }
 
 /* A head that came in one read, as nearly all do, is scanned where it lies; one in pieces is gathered first. */
-static size_t receive_head(struct connection *connection, struct text input)
+static size_t receive_head(struct http_connection *connection, struct text input)
 {
     struct exchange *exchange = connection->incoming;
     size_t bytes_max = connection->server->options.header_bytes_max;
@@ -201,7 +201,7 @@ static size_t receive_head(struct connection *connection, struct text input)
     }
 }
 
-static size_t receive_body(struct connection *connection, struct text input)
+static size_t receive_body(struct http_connection *connection, struct text input)
 {
     struct exchange *exchange = connection->incoming;
     connection->owes_continue = false;
@@ -228,7 +228,7 @@ static size_t receive_body(struct connection *connection, struct text input)
     return used;
 }
 
-static void take_input(struct connection *connection, struct text input)
+static void take_input(struct http_connection *connection, struct text input)
 {
     while (input.length > 0 && has_room(connection)) {
         if (connection->incoming == NULL) {
@@ -250,16 +250,16 @@ static void take_input(struct connection *connection, struct text input)
     }
 }
 
-static void end_input(struct connection *connection)
+static void end_input(struct http_connection *connection)
 {
     connection->input_ended = true;
     stop_reading(connection);
     if (connection->state == CONNECTION_LINGERING) {
-        connection_close(connection);
+        http_connection_close(connection);
     } else if (connection->incoming != NULL) {
         refuse(connection, (struct refusal){HTTP_REFUSAL_BAD_REQUEST, "the request ended early"});
     } else if (connection->exchange_count == 0) {
-        connection_close(connection);
+        http_connection_close(connection);
     } else {
         connection->state = CONNECTION_FINISHING;
     }
@@ -268,20 +268,20 @@ static void end_input(struct connection *connection)
 static void on_read_buffer(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t *ret_buffer)
 {
     (void)suggested_bytes;
-    struct connection *connection = handle->data;
+    struct http_connection *connection = handle->data;
     *ret_buffer = uv_buf_init(connection->server->read_buffer, SERVER_READ_BYTES);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t result, const uv_buf_t *buffer)
 {
-    struct connection *connection = stream->data;
+    struct http_connection *connection = stream->data;
     if (result == UV_EOF) {
         end_input(connection);
     } else if (result < 0) {
-        connection_close(connection);
+        http_connection_close(connection);
     } else if (connection->state == CONNECTION_LINGERING) {
         if ((size_t)result > connection->linger_bytes_left) {
-            connection_close(connection);
+            http_connection_close(connection);
             return;
         }
         connection->linger_bytes_left -= (size_t)result;
@@ -290,15 +290,15 @@ static void on_read(uv_stream_t *stream, ssize_t result, const uv_buf_t *buffer)
     }
 }
 
-static void start_reading(struct connection *connection)
+static void start_reading(struct http_connection *connection)
 {
     connection->is_reading = true;
     if (uv_read_start(stream_of(connection), on_read_buffer, on_read) != 0) {
-        connection_close(connection);
+        http_connection_close(connection);
     }
 }
 
-static void resume_reading(struct connection *connection)
+static void resume_reading(struct http_connection *connection)
 {
     if (connection->leftover != NULL) {
         char *bytes = connection->leftover;
@@ -319,39 +319,39 @@ static void resume_reading(struct connection *connection)
 static void on_shutdown(uv_shutdown_t *request, int status)
 {
     if (status < 0) {
-        connection_close(request->handle->data);
+        http_connection_close(request->handle->data);
     }
 }
 
-static void linger(struct connection *connection)
+static void linger(struct http_connection *connection)
 {
     if (connection->input_ended) {
-        connection_close(connection);
+        http_connection_close(connection);
         return;
     }
     connection->state = CONNECTION_LINGERING;
     connection->since_ms = now_ms(connection);
     connection->linger_bytes_left = LINGER_BYTES_MAX;
     if (uv_shutdown(&connection->requests.shutdown, stream_of(connection), on_shutdown) != 0) {
-        connection_close(connection);
+        http_connection_close(connection);
         return;
     }
     start_reading(connection);
 }
 
-static void write_continue(struct connection *connection)
+static void write_continue(struct http_connection *connection)
 {
     static char reply[] = "HTTP/1.1 100 Continue\r\n\r\n";
     uv_buf_t part = uv_buf_init(reply, sizeof(reply) - 1);
     connection->owes_continue = false;
     /* Nothing else is unsent, so an honest client's socket has room for these few bytes. */
     if (uv_try_write(stream_of(connection), &part, 1) != (int)part.len) {
-        connection_close(connection);
+        http_connection_close(connection);
     }
 }
 
 /* All that could be written was: what next? */
-static void settle(struct connection *connection)
+static void settle(struct http_connection *connection)
 {
     if (connection->exchange_count == 0) {
         if (connection->state == CONNECTION_FINISHING) {
@@ -370,7 +370,7 @@ static void settle(struct connection *connection)
     }
 }
 
-static unsigned gather(const struct connection *connection, uv_buf_t parts[WRITE_PARTS_MAX], size_t *ret_bytes)
+static unsigned gather(const struct http_connection *connection, uv_buf_t parts[WRITE_PARTS_MAX], size_t *ret_bytes)
 {
     unsigned count = 0;
     size_t bytes = 0;
@@ -391,7 +391,7 @@ static unsigned gather(const struct connection *connection, uv_buf_t parts[WRITE
     return count;
 }
 
-static void advance(struct connection *connection, size_t written)
+static void advance(struct http_connection *connection, size_t written)
 {
     connection->unsent_bytes -= written;
     struct exchange *exchange;
@@ -416,18 +416,18 @@ static void advance(struct connection *connection, size_t written)
 
 static void on_written(uv_write_t *request, int status)
 {
-    struct connection *connection = request->handle->data;
+    struct http_connection *connection = request->handle->data;
     connection->is_writing = false;
     if (status < 0) {
-        connection_close(connection);
+        http_connection_close(connection);
         return;
     }
     advance(connection, connection->write_bytes);
-    connection_flush(connection);
+    http_connection_flush(connection);
 }
 
 /* The socket is full: libuv writes on when the client reads. */
-static void write_later(struct connection *connection)
+static void write_later(struct http_connection *connection)
 {
     uv_buf_t parts[WRITE_PARTS_MAX];
     unsigned count = gather(connection, parts, &connection->write_bytes);
@@ -435,11 +435,11 @@ static void write_later(struct connection *connection)
     connection->write_since_ms = now_ms(connection);
     connection->write_pending = connection->write_bytes;
     if (uv_write(&connection->requests.write, stream_of(connection), parts, count, on_written) != 0) {
-        connection_close(connection);
+        http_connection_close(connection);
     }
 }
 
-void connection_flush(struct connection *connection)
+void http_connection_flush(struct http_connection *connection)
 {
     while (!connection->is_writing && connection->state != CONNECTION_CLOSED) {
         uv_buf_t parts[WRITE_PARTS_MAX];
@@ -451,7 +451,7 @@ void connection_flush(struct connection *connection)
         }
         int result = uv_try_write(stream_of(connection), parts, count);
         if (result < 0 && result != UV_EAGAIN) {
-            connection_close(connection);
+            http_connection_close(connection);
             return;
         }
         size_t written = result > 0 ? (size_t)result : 0;
@@ -462,7 +462,7 @@ void connection_flush(struct connection *connection)
     }
 }
 
-void connection_reply_ready(struct connection *connection, struct exchange *exchange)
+void http_connection_reply_ready(struct http_connection *connection, struct exchange *exchange)
 {
     connection->unsent_bytes += exchange->unsent[0].len + exchange->unsent[1].len;
     mark_dirty(connection);
@@ -470,9 +470,9 @@ void connection_reply_ready(struct connection *connection, struct exchange *exch
 
 /* --- the life of a connection --- */
 
-void connection_accept(struct http_server *server)
+void http_connection_accept(struct http_server *server)
 {
-    struct connection *connection = memory_zalloc(1, sizeof(*connection));
+    struct http_connection *connection = memory_zalloc(1, sizeof(*connection));
     connection->server = server;
     connection->tcp.data = connection;
     connection->state = CONNECTION_OPEN;
@@ -484,7 +484,7 @@ void connection_accept(struct http_server *server)
     size_t connections_max = server->options.connections_max;
     if (uv_accept((uv_stream_t *)&server->listener, stream_of(connection)) != 0 ||
         server->stats.connections_open > connections_max + OVERFLOW_CONNECTIONS_MAX) {
-        connection_close(connection);
+        http_connection_close(connection);
         return;
     }
     server->stats.connections_total++;
@@ -497,24 +497,24 @@ void connection_accept(struct http_server *server)
     start_reading(connection);
 }
 
-bool connection_is_idle(const struct connection *connection)
+bool http_connection_is_idle(const struct http_connection *connection)
 {
     return connection->state == CONNECTION_LINGERING ||
            (connection->state == CONNECTION_OPEN && connection->incoming == NULL && connection->exchange_count == 0);
 }
 
-static void sweep_write(struct connection *connection, int64_t now)
+static void sweep_write(struct http_connection *connection, int64_t now)
 {
     size_t pending = uv_stream_get_write_queue_size(stream_of(connection));
     if (pending < connection->write_pending) {
         connection->write_pending = pending;
         connection->write_since_ms = now;
     } else if (now - connection->write_since_ms >= connection->server->options.write_timeout_ms) {
-        connection_close(connection);
+        http_connection_close(connection);
     }
 }
 
-void connection_sweep(struct connection *connection, int64_t now)
+void http_connection_sweep(struct http_connection *connection, int64_t now)
 {
     const struct http_server_options *options = &connection->server->options;
     int64_t age_ms = now - connection->since_ms;
@@ -525,24 +525,24 @@ void connection_sweep(struct connection *connection, int64_t now)
         sweep_write(connection, now);
     } else if (connection->state == CONNECTION_LINGERING) {
         if (age_ms >= LINGER_MS) {
-            connection_close(connection);
+            http_connection_close(connection);
         }
     } else if (connection->incoming != NULL) {
         if (connection->is_reading && age_ms >= options->request_timeout_ms) {
             refuse(connection, (struct refusal){HTTP_REFUSAL_TIMEOUT, "the request took too long to arrive"});
         }
-    } else if (connection_is_idle(connection) && age_ms >= options->idle_timeout_ms) {
-        connection_close(connection);
+    } else if (http_connection_is_idle(connection) && age_ms >= options->idle_timeout_ms) {
+        http_connection_close(connection);
     }
 }
 
-void connection_drain(struct connection *connection)
+void http_connection_drain(struct http_connection *connection)
 {
     if (connection->state != CONNECTION_OPEN || connection->incoming != NULL) {
         return; /* an incoming request is dispatched as the connection's last */
     }
     if (connection->exchange_count == 0) {
-        connection_close(connection);
+        http_connection_close(connection);
         return;
     }
     connection->state = CONNECTION_FINISHING;

@@ -19,11 +19,11 @@
 
 enum connection_state { CONNECTION_OPEN, CONNECTION_FINISHING, CONNECTION_LINGERING, CONNECTION_CLOSED };
 
-struct connection {
+struct http_connection {
     uv_tcp_t tcp;
     struct http_server *server;
-    TAILQ_ENTRY(connection) link;
-    TAILQ_ENTRY(connection) dirty_link;
+    TAILQ_ENTRY(http_connection) link;
+    TAILQ_ENTRY(http_connection) dirty_link;
     enum connection_state state;
     bool is_dirty;
     bool is_writing; /* a uv_write is under way */
@@ -49,16 +49,16 @@ struct connection {
     } requests;
 };
 
-TAILQ_HEAD(connection_list, connection);
-TAILQ_HEAD(connection_dirty_list, connection);
+TAILQ_HEAD(connection_list, http_connection);
+TAILQ_HEAD(connection_dirty_list, http_connection);
 
-void connection_accept(struct http_server *server);
-bool connection_is_idle(const struct connection *connection); /* closing it would lose no reply */
-void connection_reply_ready(struct connection *connection, struct exchange *exchange);
-void connection_flush(struct connection *connection);
-void connection_sweep(struct connection *connection, int64_t now_ms); /* ends what took too long */
+void http_connection_accept(struct http_server *server);
+bool http_connection_is_idle(const struct http_connection *connection); /* closing it would lose no reply */
+void http_connection_reply_ready(struct http_connection *connection, struct exchange *exchange);
+void http_connection_flush(struct http_connection *connection);
+void http_connection_sweep(struct http_connection *connection, int64_t now_ms); /* ends what took too long */
 /* Lets what was received be answered, the last reply with `Connection: close`; closes an idle connection at once. */
-void connection_drain(struct connection *connection);
-void connection_close(struct connection *connection);
+void http_connection_drain(struct http_connection *connection);
+void http_connection_close(struct http_connection *connection);
 
 #endif

@@ -13,7 +13,7 @@
 #define EXCHANGE_INPUT_KEPT_MAX ((size_t)16384) /* a larger body's memory goes back to the system */
 #define REFUSAL_BODY_MAX 4096
 
-struct exchange *exchange_take(struct http_server *server, struct connection *connection)
+struct exchange *exchange_take(struct http_server *server, struct http_connection *connection)
 {
     struct exchange *exchange = TAILQ_FIRST(&server->free_exchanges);
     if (exchange != NULL) {
@@ -90,7 +90,7 @@ static void exchange_answer(struct exchange *exchange, int status, const char *c
         return;
     }
     reply_format(exchange, content_type, headers, header_count, body);
-    connection_reply_ready(exchange->connection, exchange);
+    http_connection_reply_ready(exchange->connection, exchange);
 }
 
 void http_reply(struct http_request *request, int status, const char *content_type, const struct http_header *headers,

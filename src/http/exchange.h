@@ -20,14 +20,14 @@
 
 enum exchange_phase { EXCHANGE_HEAD, EXCHANGE_BODY, EXCHANGE_HANDLED, EXCHANGE_ANSWERED };
 
-struct connection;
+struct http_connection;
 struct http_server;
 
 struct exchange {
     struct http_request request; /* first: a handler's request is its exchange */
     struct http_server *server;
-    struct connection *connection; /* NULL once the client has gone */
-    TAILQ_ENTRY(exchange) link;    /* in the connection's queue, or in the free list */
+    struct http_connection *connection; /* NULL once the client has gone */
+    TAILQ_ENTRY(exchange) link;         /* in the connection's queue, or in the free list */
     enum exchange_phase phase;
 
     /* receiving */
@@ -46,7 +46,7 @@ struct exchange {
 
 TAILQ_HEAD(exchange_queue, exchange);
 
-struct exchange *exchange_take(struct http_server *server, struct connection *connection);
+struct exchange *exchange_take(struct http_server *server, struct http_connection *connection);
 /* After the reply was written or can never be: tells the owner of the server, and frees. */
 void exchange_finish(struct exchange *exchange);
 void exchange_discard(struct exchange *exchange); /* one that was never handed to the handler */

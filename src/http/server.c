@@ -78,11 +78,11 @@ static void on_handle_closed(uv_handle_t *handle)
  * go, an idle client if there is one. */
 static void shed_connection(struct http_server *server)
 {
-    struct connection *victim = NULL;
-    struct connection *connection;
+    struct http_connection *victim = NULL;
+    struct http_connection *connection;
     TAILQ_FOREACH(connection, &server->connections, link)
     {
-        if (connection_is_idle(connection)) {
+        if (http_connection_is_idle(connection)) {
             victim = connection;
             break;
         }
@@ -91,7 +91,7 @@ static void shed_connection(struct http_server *server)
         }
     }
     if (victim != NULL) {
-        connection_close(victim);
+        http_connection_close(victim);
     } else {
         uv_sleep(ACCEPT_RETRY_MS);
     }
@@ -101,7 +101,7 @@ static void on_connection(uv_stream_t *listener, int status)
 {
     struct http_server *server = listener->data;
     if (status == 0) {
-        connection_accept(server);
+        http_connection_accept(server);
         return;
     }
     int64_t now = (int64_t)uv_now(server->loop);
@@ -117,11 +117,11 @@ static void on_connection(uv_stream_t *listener, int status)
 static void on_flush(uv_prepare_t *handle)
 {
     struct http_server *server = handle->data;
-    struct connection *connection;
+    struct http_connection *connection;
     while ((connection = TAILQ_FIRST(&server->dirty)) != NULL) {
         TAILQ_REMOVE(&server->dirty, connection, dirty_link);
         connection->is_dirty = false;
-        connection_flush(connection);
+        http_connection_flush(connection);
     }
     server_release_if_done(server);
 }
@@ -130,10 +130,10 @@ static void on_sweep(uv_timer_t *handle)
 {
     struct http_server *server = handle->data;
     int64_t now = (int64_t)uv_now(server->loop);
-    struct connection *connection;
+    struct http_connection *connection;
     TAILQ_FOREACH(connection, &server->connections, link)
     {
-        connection_sweep(connection, now);
+        http_connection_sweep(connection, now);
     }
 }
 
@@ -238,10 +238,10 @@ void http_server_drain(struct http_server *server, void (*drained)(void *context
     server->drained = drained;
     server->drained_context = context;
     close_handle((uv_handle_t *)&server->listener);
-    struct connection *connection;
+    struct http_connection *connection;
     TAILQ_FOREACH(connection, &server->connections, link)
     {
-        connection_drain(connection);
+        http_connection_drain(connection);
     }
 }
 
@@ -251,10 +251,10 @@ void http_server_free(struct http_server *server)
         return;
     }
     server->is_freed = true;
-    struct connection *connection;
+    struct http_connection *connection;
     TAILQ_FOREACH(connection, &server->connections, link)
     {
-        connection_close(connection);
+        http_connection_close(connection);
     }
     struct exchange *exchange;
     while ((exchange = TAILQ_FIRST(&server->free_exchanges)) != NULL) {

@@ -1,0 +1,36 @@
+#ifndef HOLDFAST_API_API_STATE_H
+#define HOLDFAST_API_API_STATE_H
+
+/* What the files of this room share of the API's state. The loop's thread alone. */
+
+#include "api/api.h"
+#include "api/auth.h"
+#include "api/digest.h"
+#include "api/http_metrics.h"
+
+struct api {
+    /* immutable once attached */
+    struct api_options options;
+    struct committer *committer;
+    struct reader_pool *readers;
+    struct http_server *server;
+    struct digest *digest;
+    struct http_metrics *http_metrics;
+
+    /* the keys, and how they are kept fresh */
+    struct auth_keys *keys;
+    uv_timer_t keys_timer;
+    struct read_task keys_task;
+    struct auth_keys *keys_read; /* by the task, to take the place of `keys` */
+    bool keys_reading;
+    int64_t store_answered_us; /* when a read of the keys last came back */
+
+    uv_async_t completed; /* commands or reads wait to be taken; any thread may send */
+    size_t calls_pending; /* submitted, not yet taken back */
+    bool draining;
+    int64_t failures_second; /* of the monotonic clock: when failures_logged began to count */
+    int failures_logged;
+    int handles_open; /* of this struct, until it may be freed */
+};
+
+#endif

@@ -1,0 +1,71 @@
+#ifndef HOLDFAST_API_CALL_H
+#define HOLDFAST_API_CALL_H
+
+/* One API call from its request to its reply: what a handler works with. It lives in the request's arena and is gone
+ * with its answer: nothing may be touched after a function that answers or submits. */
+
+#include "api/api_state.h"
+#include "api/json_input.h"
+#include "api/problem.h"
+#include "api/query.h"
+#include "api/routes.h"
+
+/* On a pool thread, which has the whole call to itself meanwhile: reads and makes the reply. */
+typedef bool call_read(struct call *call, const struct store_ops *ops, struct reader *reader, struct fault *fault);
+
+struct call {
+    struct api *api;
+    struct http_request *request;
+    struct text parameter; /* of the path, as it was sent; absent where the route has none */
+    struct query query;
+    const struct json_t *json; /* the body, until the handler returns; NULL where there is none */
+    struct field_errors errors;
+    struct text idempotency_key; /* absent: none */
+
+    /* the reply in the making */
+    int status;
+    const char *content_type;
+    struct buffer body;
+    struct json_writer writer; /* into body */
+    struct text location;      /* absent: no such header */
+    struct text allow;         /* absent: no such header */
+    struct text challenge;     /* WWW-Authenticate; absent: no such header */
+    int64_t version;           /* ETag; 0: no such header */
+    bool replayed;
+
+    /* what was submitted */
+    struct command command;
+    struct read_task task;
+    call_read *read;
+    const void *input; /* of the read, in the request's arena */
+};
+
+struct call *call_new(struct api *api, struct http_request *request, struct text parameter);
+
+/* Makes a reply, without sending it. Any of them may be called on a pool thread from within a read. */
+struct json_writer *call_begin_body(struct call *call, int status); /* an empty body to be written; 200 as JSON */
+void call_set_problem(struct call *call, enum problem_kind kind, struct text detail);
+void call_set_outcome(struct call *call, enum outcome_code code); /* a refusal without further members */
+
+/* Answers; the call is gone. */
+void call_send(struct call *call);
+void call_refuse(struct call *call, enum problem_kind kind, struct text detail);
+void call_refuse_outcome(struct call *call, enum outcome_code code);
+/* 422 and true where something was found wrong. */
+MUST_USE bool call_refuse_errors(struct call *call);
+
+/* The path's parameter. False: it is no id or no SKU, so there is no such resource, and the call was answered so (or
+ * with the errors gathered until here). */
+MUST_USE bool call_take_id(struct call *call, enum outcome_code not_found, struct uuid *ret_id);
+MUST_USE bool call_take_sku(struct call *call, struct text *ret_sku);
+
+/* Hand the call on; it is answered when it comes back, or at once where a queue is full. Errors that were gathered
+ * refuse it first. */
+void call_submit_command(struct call *call);
+void call_submit_read(struct call *call, call_read *read, const void *input);
+
+/* Coming back, on the loop's thread. */
+void call_command_completed(struct command *command);
+void call_read_completed(struct read_task *task);
+
+#endif

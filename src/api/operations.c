@@ -1,0 +1,80 @@
+#include "api/call.h"
+#include "api/openapi.h"
+#include "api/resources.h"
+#include "base/clock.h"
+#include "base/version.h"
+
+/* The keys are read twice a second: a store that did not answer for this long does not answer. */
+#define STORE_SILENT_US_MAX (2 * INT64_C(1000000))
+
+static void send_status(struct call *call, const char *status)
+{
+    struct json_writer *json = call_begin_body(call, 200);
+    json_object_begin(json);
+    json_c_field(json, "status", status);
+    json_c_field(json, "version", HOLDFAST_VERSION);
+    json_object_end(json);
+    call_send(call);
+}
+
+void health_handle(struct call *call)
+{
+    if (!call_refuse_errors(call)) {
+        send_status(call, "ok");
+    }
+}
+
+/* Answers at once, whatever the store does: a probe must never wait for what it asks about. */
+void readiness_handle(struct call *call)
+{
+    const struct api *api = call->api;
+    if (call_refuse_errors(call)) {
+        return;
+    }
+    if (api->draining) {
+        call_refuse(call, PROBLEM_DRAINING, TEXT_ABSENT);
+    } else if (clock_monotonic_us() - api->store_answered_us > STORE_SILENT_US_MAX) {
+        call_refuse_outcome(call, OUTCOME_STORE_UNAVAILABLE);
+    } else {
+        send_status(call, "ready");
+    }
+}
+
+static void write_gauge(struct buffer *out, const char *name, const char *help, int64_t value)
+{
+    metrics_write_head(out, name, "gauge", help);
+    buffer_append_c(out, name);
+    buffer_append_char(out, ' ');
+    buffer_append_int64(out, value);
+    buffer_append_char(out, '\n');
+}
+
+void metrics_handle(struct call *call)
+{
+    const struct api *api = call->api;
+    if (call_refuse_errors(call)) {
+        return;
+    }
+    call->status = 200;
+    call->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    struct http_server_stats http = http_server_stats(api->server);
+    struct store_stats store = {0};
+    api->options.ops->stats(api->options.store, &store);
+    http_metrics_write(api->http_metrics, &http, &call->body);
+    engine_metrics_write(api->options.engine_metrics, &call->body);
+    write_gauge(&call->body, "holdfast_live_holds", "Drafts that hold stock.", store.live_holds);
+    write_gauge(&call->body, "holdfast_database_bytes", "Size of the database.", store.database_bytes);
+    write_gauge(&call->body, "holdfast_database_log_bytes", "Size of the write-ahead log.", store.log_bytes);
+    call_send(call);
+}
+
+void openapi_handle(struct call *call)
+{
+    if (call_refuse_errors(call)) {
+        return;
+    }
+    call->status = 200;
+    call->content_type = "application/json";
+    buffer_append(&call->body, OPENAPI_JSON, OPENAPI_JSON_LENGTH);
+    call_send(call);
+}
