@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# What the cases of bench/run share: a server of one's own on a port of its own, and a few requests to it.
+
+bench_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+holdfast=${HOLDFAST_BIN:-$bench_folder/../build/holdfast}
+work_folder=
+server_pid=
+server_url=
+
+fail() {
+    echo "bench: $*" >&2
+    exit 1
+}
+
+# server_start DATABASE [serve options]: returns when it listens; sets server_pid and server_url.
+server_start() {
+    local database=$1 log="$work_folder/server.log"
+    shift
+    : >"$log"
+    "$holdfast" serve --database "sqlite:$database" --listen 127.0.0.1:0 "$@" 2>"$log" &
+    server_pid=$!
+    for _ in $(seq 200); do
+        server_url=$(sed -n 's/.*"event":"server_started","listen":"\([^"]*\)".*/http:\/\/\1/p' "$log")
+        if [ -n "$server_url" ]; then
+            return
+        fi
+        kill -0 "$server_pid" 2>/dev/null || fail "the server did not start: $(cat "$log")"
+        sleep 0.05
+    done
+    fail "the server did not say within 10 seconds that it listens"
+}
+
+server_stop() {
+    if [ -n "$server_pid" ]; then
+        kill -CONT "$server_pid" 2>/dev/null || true
+        kill -TERM "$server_pid" 2>/dev/null || true
+        wait "$server_pid" || true
+        server_pid=
+    fi
+}
+
+# product_create SKU STOCK
+product_create() {
+    curl --silent --show-error --fail --output /dev/null "$server_url/v1/products" \
+        --header 'Content-Type: application/json' \
+        --data "{\"title\":\"Bench\",\"sku\":\"$1\",\"price\":{\"amount\":1999,\"currency\":\"EUR\"},\"stock_quantity\":$2}"
+}
+
+# metric NAME-WITH-LABELS: its value now
+metric() {
+    curl --silent --show-error --fail "$server_url/metrics" | awk -v name="$1" '$1 == name { printf "%d\n", $2 }'
+}
+
+resident_mib() {
+    awk '/^VmRSS:/ { printf "%.1f\n", $2 / 1024 }' "/proc/$server_pid/status"
+}
+
+database_bytes() {
+    stat --format %s "$1" "$1-wal" 2>/dev/null | awk '{ bytes += $1 } END { print bytes + 0 }'
+}
+
+# Of wrk; bench/run's options.
+wrk_threads=1
+wrk_connections=256
+
+# load SCRIPT SECONDS: drives the server with wrk; prints its RESULT line
+load() {
+    local output
+    output=$(BENCH_FOLDER="$bench_folder" BENCH_RUN="$RANDOM$RANDOM$RANDOM" \
+        wrk --threads "$wrk_threads" --connections "$wrk_connections" --duration "${2}s" --timeout 10s \
+        --script "$bench_folder/wrk/$1.lua" "$server_url") || fail "wrk: $output"
+    grep '^RESULT ' <<<"$output" || fail "wrk gave no result: $output"
+}
+
+# field NAME: of each RESULT line on standard input
+field() {
+    sed -n "s/.* $1=\([^ ]*\).*/\1/p"
+}
+
+# per_second WHAT FACTOR: for each RESULT line, how many were done (or refused) a second, times FACTOR
+per_second() {
+    awk -v what="$1" -v factor="$2" '{
+        for (i = 2; i <= NF; i++) { split($i, pair, "="); value[pair[1]] = pair[2] }
+        printf "%.0f\n", value[what] * factor / value["seconds"]
+    }'
+}
+
+sum() {
+    awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# The middle one of the numbers on standard input.
+median() {
+    sort --general-numeric-sort | awk '{ number[NR] = $1 } END { print NR ? number[int((NR + 1) / 2)] : "-" }'
+}

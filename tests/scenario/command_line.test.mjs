@@ -1,0 +1,195 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, writeFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+
+import { run, runs, temporaryFolder } from './support/program.mjs';
+import { Shop, untilTime, useShop } from './support/shop.mjs';
+
+const COMMANDS = ['serve', 'migrate', 'import', 'audit', 'rush', 'keys', 'version'];
+
+describe('help', () => {
+  for (const command of [...COMMANDS, 'keys create', 'keys list', 'keys revoke']) {
+    test(`holdfast ${command} --help teaches by example`, async () => {
+      const { stdout, stderr } = await runs([...command.split(' '), '--help']);
+      assert.match(stdout, new RegExp(`holdfast ${command}`));
+      assert.equal(stderr, '');
+      assert.ok(stdout.split('\n').every((line) => line.length <= 120), 'a line is longer than 120 columns');
+      if (command !== 'version') {
+        assert.match(stdout, /example/i);
+      }
+    });
+  }
+
+  test('the overview names every command', async () => {
+    for (const parameters of [['help'], ['--help'], ['-h']]) {
+      const { stdout } = await runs(parameters);
+      for (const command of COMMANDS) {
+        assert.match(stdout, new RegExp(`^\\s+${command}\\s`, 'm'));
+      }
+    }
+  });
+
+  test('wrong usage exits with 2, on standard error', async () => {
+    for (const parameters of [[], ['nonsense'], ['audit', 'x'], ['audit', '--nonsense'], ['version', 'x'], ['migrate', '--database'],
+      ['audit', '--max-late', 'soon'], ['rush', '--customers', '0'], ['rush', '--pay-rate', '2']]) {
+      const { status, stdout, stderr } = await run(parameters);
+      assert.deepEqual([status, stdout], [2, ''], parameters.join(' '));
+      assert.notEqual(stderr, '', parameters.join(' '));
+    }
+  });
+
+  test('the version names what it is made of', async () => {
+    for (const parameters of [['version'], ['--version']]) {
+      const { stdout } = await runs(parameters);
+      assert.match(stdout, /^holdfast \d+\.\d+\.\d+/);
+      assert.match(stdout, /SQLite 3\./i);
+    }
+  });
+});
+
+describe('the migration', () => {
+  test('makes a database, and has nothing to do the second time', async () => {
+    const database = `sqlite:${temporaryFolder()}/new.db`;
+    assert.match((await runs(['migrate', '--database', database])).stdout, /0 to \d+/);
+    assert.match((await runs(['migrate', '--database', database])).stdout, /nothing to do/);
+    await runs(['audit', '--database', database]);
+  });
+
+  test('refuses a database that is newer than the program, or none of ours', async () => {
+    const folder = temporaryFolder();
+    const database = `sqlite:${folder}/newer.db`;
+    await runs(['migrate', '--database', database]);
+    const sql = (statement, path = `${folder}/newer.db`) => execFileSync('python3',
+      ['-c', 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()', path, statement]);
+    const refused = async (path, word) => {
+      for (const command of [['migrate'], ['serve', '--listen', '127.0.0.1:0'], ['audit'], ['keys', 'list']]) {
+        const { status, stderr } = await run([...command, '--database', `sqlite:${path}`]);
+        assert.equal(status, 1, command[0]);
+        assert.match(stderr, word, command[0]);
+      }
+    };
+    sql('PRAGMA user_version = 9999');
+    await refused(`${folder}/newer.db`, /9999/);
+    sql('CREATE TABLE recipes (name TEXT)', `${folder}/cookbook.db`);
+    await refused(`${folder}/cookbook.db`, /another program/);
+    writeFileSync(`${folder}/letter.txt`, 'Dear all, this is no database, but it is long enough to be one. '.repeat(100));
+    await refused(`${folder}/letter.txt`, /letter\.txt/);
+  });
+
+  test('a PostgreSQL database is refused by name', async () => {
+    const { status, stderr } = await run(['migrate', '--database', 'postgresql://localhost/shop']);
+    assert.equal(status, 2);
+    assert.match(stderr, /PostgreSQL/);
+  });
+
+  test('the database comes from the environment too', async () => {
+    const database = `sqlite:${temporaryFolder()}/environment.db`;
+    assert.match((await runs(['migrate'], { env: { HOLDFAST_DATABASE: database } })).stdout, /0 to \d+/);
+    assert.match((await runs(['migrate', '--database', database])).stdout, /nothing to do/);
+  });
+});
+
+describe('the audit', () => {
+  const shop = useShop();
+  const sql = (path, statement) => execFileSync('python3', ['-c',
+    'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute("PRAGMA ignore_check_constraints = ON"); '
+    + 'c.execute(sys.argv[2]); c.commit()', path, statement]);
+
+  test('is clean beside a live server, and counts what it saw', async () => {
+    const sku = await shop.sells(10);
+    await shop.pays(await shop.places({ [sku]: 1 }));
+    await shop.places({ [sku]: 2 });
+    const { stdout } = await runs(['audit', '--database', shop.database]);
+    assert.match(stdout, /\b2\b.*orders/);
+    assert.match(stdout, /I1 to I11|every invariant/);
+  });
+
+  test('names each row that breaks an invariant, and exits with 1', async () => {
+    const sku = await shop.sells(10);
+    const paid = await shop.places({ [sku]: 1 });
+    await shop.pays(paid);
+    await shop.places({ [sku]: 2 });
+    await shop.expired(await shop.places({ [sku]: 1 }, { hold_seconds: 1 }));
+    await shop.stop();
+    const damages = {
+      I1: 'UPDATE stock_levels SET reserved_quantity = stock_quantity + 1',
+      I2: "UPDATE stock_reservations SET quantity = quantity + 1 WHERE status = 'active'",
+      I3: "UPDATE stock_movements SET delta = delta + 1 WHERE reason = 'initial'",
+      I4: "DELETE FROM jobs WHERE kind = 'payment_timeout'",
+      I5: "DELETE FROM payments",
+      I6: "UPDATE stock_reservations SET status = 'active' WHERE status = 'released'",
+      I11: "DELETE FROM events WHERE type = 'order.paid'",
+    };
+    for (const [invariant, statement] of Object.entries(damages)) {
+      const path = `${shop.folder}/damaged-${invariant}.db`;
+      copyFileSync(`${shop.folder}/shop.db`, path);
+      sql(path, statement);
+      const { status, stdout } = await run(['audit', '--database', `sqlite:${path}`]);
+      assert.equal(status, 1, `${invariant}: ${stdout}`);
+      assert.match(stdout, new RegExp(`\\b${invariant}\\b`), stdout);
+    }
+    await shop.start();
+  });
+
+  test('fails where there is no database, and makes none', async () => {
+    const database = `sqlite:${temporaryFolder()}/none.db`;
+    for (let i = 0; i < 2; i += 1) {
+      const { status, stderr } = await run(['audit', '--database', database]);
+      assert.equal(status, 1);
+      assert.notEqual(stderr, '');
+    }
+  });
+
+  test('overdue holds are a notice while no server runs, and a failure past --max-late', async () => {
+    const closed = new Shop();
+    await closed.start();
+    const placed = await closed.places({ [await closed.sells(5)]: 1 }, { hold_seconds: 1 });
+    await closed.stop();
+    closed.close();
+    await untilTime(placed.expires_at);
+    await new Promise((resolve) => { setTimeout(resolve, 1200); });
+    const { stdout } = await runs(['audit', '--database', closed.database]);
+    assert.match(stdout, /overdue/);
+    await runs(['audit', '--max-late', '3600', '--database', closed.database]);
+    const late = await run(['audit', '--max-late', '1', '--database', closed.database]);
+    assert.equal(late.status, 1);
+    assert.match(late.stdout, /I10/);
+  });
+});
+
+describe('the rush', () => {
+  const shop = useShop({ connections: 10 });
+  const rush = (...parameters) => runs(['rush', '--url', shop.server.url, ...parameters]);
+
+  test('a hundred customers for fifty units, its own product', async () => {
+    const { stdout } = await rush('--hold-seconds', '1');
+    assert.match(stdout, /placed\D+50\b/);
+    assert.match(stdout, /refused\D+50\b/);
+    assert.match(stdout, /oversold\D+0\b/);
+  });
+
+  test('on a SKU that is there', async () => {
+    const sku = await shop.sells(30);
+    await rush('--sku', sku, '--customers', '40', '--quantity', '3', '--pay-rate', '1');
+    assert.equal(await shop.stock(sku), '0 on hand, 0 reserved');
+  });
+
+  test('unpaid orders expire and give their stock back', async () => {
+    const sku = await shop.sells(30);
+    await rush('--sku', sku, '--customers', '20', '--pay-rate', '0', '--hold-seconds', '1');
+    assert.equal(await shop.stock(sku), '30 on hand, 0 reserved');
+  });
+
+  test('no server there: exit 1, saying so', async () => {
+    const { status, stdout, stderr } = await run(['rush', '--url', 'http://127.0.0.1:1', '--customers', '3', '--retry-seconds', '1']);
+    assert.equal(status, 1);
+    assert.notEqual(`${stdout}${stderr}`, '');
+  });
+
+  test('a SKU that is not there: exit 1, saying so', async () => {
+    const { status, stdout, stderr } = await run(['rush', '--url', shop.server.url, '--sku', 'no-such-sku', '--customers', '3']);
+    assert.equal(status, 1);
+    assert.match(`${stdout}${stderr}`, /no-such-sku|unknown_sku/);
+  });
+});
