@@ -77,7 +77,7 @@ field() {
     sed -n "s/.* $1=\([^ ]*\).*/\1/p"
 }
 
-# per_second WHAT FACTOR: for each RESULT line, how many were done (or refused) a second, times FACTOR
+# per_second WHAT FACTOR: for each RESULT line, how many were accepted (or refused) a second, times FACTOR
 per_second() {
     awk -v what="$1" -v factor="$2" '{
         for (i = 2; i <= NF; i++) { split($i, pair, "="); value[pair[1]] = pair[2] }

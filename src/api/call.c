@@ -1,10 +1,8 @@
 #include "api/call.h"
 
 #include <assert.h>
-#include <string.h>
 
 #include "api/reply.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "domain/limits.h"
 

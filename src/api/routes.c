@@ -5,7 +5,7 @@
 
 #include "api/resources.h"
 
-/* The busiest first: the table is searched from its top. */
+/* The busiest first, and paths that are written out before those with a parameter: it is searched from its top. */
 const struct route ROUTES[] = {
     {HTTP_METHOD_POST, "/v1/orders", ACCESS_WRITE, BODY_REQUIRED, NULL, order_place_handle},
     {HTTP_METHOD_POST, "/v1/orders/batch", ACCESS_WRITE, BODY_REQUIRED, NULL, order_batch_handle},
@@ -69,12 +69,15 @@ const struct route *routes_find(enum http_method method, struct text path, struc
 {
     struct text parameter;
     struct text allow = TEXT_ABSENT;
+    bool is_literal = false;
     method = method == HTTP_METHOD_HEAD ? HTTP_METHOD_GET : method;
     for (size_t i = 0; i < ROUTE_COUNT; i++) {
         const struct route *route = &ROUTES[i];
-        if (!pattern_matches(route->pattern, path, &parameter)) {
+        /* A path that is written out is no parameter's: /v1/orders/batch is no order. */
+        if (!pattern_matches(route->pattern, path, &parameter) || (is_literal && parameter.bytes != NULL)) {
             continue;
         }
+        is_literal = is_literal || parameter.bytes == NULL;
         if (route->method == method) {
             *ret_parameter = parameter;
             return route;

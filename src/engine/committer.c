@@ -14,9 +14,10 @@
 #define FREE_BATCHES_MAX 8
 #define REPLANS_MAX 8
 #define SKIPPED_MAX 64
-#define SKIP_US 5000000       /* a timeout that failed by itself is tried again after */
-#define SWEEP_PAUSE_US 250000 /* the sweep rests after the store failed it */
-#define WAIT_US_MAX 1000000   /* wall clocks step, other processes write: look again each second at least */
+#define SKIP_US 5000000        /* a timeout that failed by itself is tried again after */
+#define SWEEP_PAUSE_US 250000  /* the sweep rests after the store failed it */
+#define SWEEP_RECHECK_US 20000 /* and where a deadline has passed and nothing could be taken */
+#define WAIT_US_MAX 1000000    /* wall clocks step, other processes write: look again each second at least */
 #define MAINTAIN_PAUSE_US 1000000
 
 /* The memory behind the outcomes of one transaction: let go with its last command. */
@@ -233,20 +234,6 @@ static void isolate_timeout(struct committer *committer, const struct batch_run 
     }
 }
 
-static void note_sweep_success(struct committer *committer, const struct batch_run *run)
-{
-    if (run->due_count > 0 && committer->sweep_limit < committer->options.sweep_max) {
-        committer->sweep_limit = committer->sweep_limit * 2 < committer->options.sweep_max
-                                     ? committer->sweep_limit * 2
-                                     : committer->options.sweep_max;
-    }
-    if (run->due_skipped && !run->due_left) {
-        committer->sweep_not_before_us = clock_monotonic_us() + WAIT_US_MAX; /* only set-aside ones are due */
-    }
-}
-
-/* ---- The door ---- */
-
 /* When the next timeout is due: after every transaction that may have moved it. */
 static void look_next_due(struct committer *committer)
 {
@@ -256,6 +243,22 @@ static void look_next_due(struct committer *committer)
         committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
     }
 }
+
+static void note_sweep_success(struct committer *committer, const struct batch_run *run)
+{
+    if (run->due_count > 0 && committer->sweep_limit < committer->options.sweep_max) {
+        committer->sweep_limit = committer->sweep_limit * 2 < committer->options.sweep_max
+                                     ? committer->sweep_limit * 2
+                                     : committer->options.sweep_max;
+    }
+    if (run->due_count == 0 && !run->due_left && committer->next_due_ms <= clock_unix_ms()) {
+        /* Only set-aside ones are due, or the store's clock is behind ours, or the deadline was not known. */
+        committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_RECHECK_US;
+        look_next_due(committer);
+    }
+}
+
+/* ---- The door ---- */
 
 /* One transaction over these commands, planned again as long as versions move under it. */
 static bool run_once(struct committer *committer, struct batch_run *run, struct fault *fault)
@@ -318,7 +321,9 @@ static void run_commands(struct committer *committer, struct command **commands,
     }
     log_message(LOG_ERROR, "batch_failed", "%zu commands, %zu timeouts: %s: %s", count, run.due_count,
                 fault_kind_name(fault.kind), fault.detail);
-    committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
+    if (fault.kind != FAULT_CONSTRAINT) { /* which is one command's own; the rest is the store's */
+        committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
+    }
     fail(committer, commands, count, fault.kind);
 }
 

@@ -12,12 +12,17 @@ describe('cancelling', () => {
     const sku = await shop.sells(5);
     const placed = await shop.places({ [sku]: 3 });
     const cancelled = await cancel(placed, { reason: 'changed my mind' });
-    assert.deepEqual([cancelled.status, cancelled.cancel_reason, cancelled.version, cancelled.items[0].reservation],
-      ['cancelled', 'changed my mind', 2, 'released']);
+    assert.deepEqual(
+      [cancelled.status, cancelled.cancel_reason, cancelled.version, cancelled.items[0].reservation],
+      ['cancelled', 'changed my mind', 2, 'released'],
+    );
     assert.equal(await shop.stock(sku), '5 on hand, 0 reserved');
     assert.deepEqual(await shop.sees(placed), { payments: [], ...cancelled });
     const events = await shop.all(`/v1/orders/${placed.order_id}/events`);
-    assert.deepEqual(events.map((event) => event.type), ['order.created', 'order.cancelled']);
+    assert.deepEqual(
+      events.map((event) => event.type),
+      ['order.created', 'order.cancelled'],
+    );
   });
 
   test('cancelling again has the same answer, and the first reason stays', async () => {
@@ -79,13 +84,17 @@ describe('extending a hold', () => {
     assert.equal(events[1].data.expires_at, extended.expires_at);
   });
 
-  test('the server\'s longest hold counts from creation', async () => {
+  test("the server's longest hold counts from creation", async () => {
     const sku = await shop.sells(5);
     const placed = await shop.places({ [sku]: 1 }, { hold_seconds: 60 });
     await extend(placed, 41, '409 hold_limit');
     assert.equal(lasts(await extend(placed, 40)), 100);
     await extend(placed, 1, '409 hold_limit');
-    await shop.post('/v1/orders', { customer_id: 'c', items: [{ sku, quantity: 1 }], hold_seconds: 101 }, '422 invalid_request');
+    await shop.post(
+      '/v1/orders',
+      { customer_id: 'c', items: [{ sku, quantity: 1 }], hold_seconds: 101 },
+      '422 invalid_request',
+    );
   });
 
   test('only a live hold can be extended', async () => {
@@ -113,7 +122,7 @@ describe('extending a hold', () => {
     assert.deepEqual(await shop.eventTypes(placed), ['order.created', 'order.extended', 'order.expired']);
   });
 
-  test('a hold defaults to the server\'s longest where that is shorter', async () => {
+  test("a hold defaults to the server's longest where that is shorter", async () => {
     const sku = await shop.sells(5);
     assert.equal(lasts(await shop.places({ [sku]: 1 })), 100);
   });

@@ -14,7 +14,10 @@ describe('help', () => {
       const { stdout, stderr } = await runs([...command.split(' '), '--help']);
       assert.match(stdout, new RegExp(`holdfast ${command}`));
       assert.equal(stderr, '');
-      assert.ok(stdout.split('\n').every((line) => line.length <= 120), 'a line is longer than 120 columns');
+      assert.ok(
+        stdout.split('\n').every((line) => line.length <= 120),
+        'a line is longer than 120 columns',
+      );
       if (command !== 'version') {
         assert.match(stdout, /example/i);
       }
@@ -31,8 +34,17 @@ describe('help', () => {
   });
 
   test('wrong usage exits with 2, on standard error', async () => {
-    for (const parameters of [[], ['nonsense'], ['audit', 'x'], ['audit', '--nonsense'], ['version', 'x'], ['migrate', '--database'],
-      ['audit', '--max-late', 'soon'], ['rush', '--customers', '0'], ['rush', '--pay-rate', '2']]) {
+    for (const parameters of [
+      [],
+      ['nonsense'],
+      ['audit', 'x'],
+      ['audit', '--nonsense'],
+      ['version', 'x'],
+      ['migrate', '--database'],
+      ['audit', '--max-late', 'soon'],
+      ['rush', '--customers', '0'],
+      ['rush', '--pay-rate', '2'],
+    ]) {
       const { status, stdout, stderr } = await run(parameters);
       assert.deepEqual([status, stdout], [2, ''], parameters.join(' '));
       assert.notEqual(stderr, '', parameters.join(' '));
@@ -60,8 +72,13 @@ describe('the migration', () => {
     const folder = temporaryFolder();
     const database = `sqlite:${folder}/newer.db`;
     await runs(['migrate', '--database', database]);
-    const sql = (statement, path = `${folder}/newer.db`) => execFileSync('python3',
-      ['-c', 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()', path, statement]);
+    const sql = (statement, path = `${folder}/newer.db`) =>
+      execFileSync('python3', [
+        '-c',
+        'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()',
+        path,
+        statement,
+      ]);
     const refused = async (path, word) => {
       for (const command of [['migrate'], ['serve', '--listen', '127.0.0.1:0'], ['audit'], ['keys', 'list']]) {
         const { status, stderr } = await run([...command, '--database', `sqlite:${path}`]);
@@ -73,7 +90,10 @@ describe('the migration', () => {
     await refused(`${folder}/newer.db`, /9999/);
     sql('CREATE TABLE recipes (name TEXT)', `${folder}/cookbook.db`);
     await refused(`${folder}/cookbook.db`, /another program/);
-    writeFileSync(`${folder}/letter.txt`, 'Dear all, this is no database, but it is long enough to be one. '.repeat(100));
+    writeFileSync(
+      `${folder}/letter.txt`,
+      'Dear all, this is no database, but it is long enough to be one. '.repeat(100),
+    );
     await refused(`${folder}/letter.txt`, /letter\.txt/);
   });
 
@@ -92,9 +112,14 @@ describe('the migration', () => {
 
 describe('the audit', () => {
   const shop = useShop();
-  const sql = (path, statement) => execFileSync('python3', ['-c',
-    'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute("PRAGMA ignore_check_constraints = ON"); '
-    + 'c.execute(sys.argv[2]); c.commit()', path, statement]);
+  const sql = (path, statement) =>
+    execFileSync('python3', [
+      '-c',
+      'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute("PRAGMA ignore_check_constraints = ON"); ' +
+        'c.execute(sys.argv[2]); c.commit()',
+      path,
+      statement,
+    ]);
 
   test('is clean beside a live server, and counts what it saw', async () => {
     const sku = await shop.sells(10);
@@ -117,7 +142,7 @@ describe('the audit', () => {
       I2: "UPDATE stock_reservations SET quantity = quantity + 1 WHERE status = 'active'",
       I3: "UPDATE stock_movements SET delta = delta + 1 WHERE reason = 'initial'",
       I4: "DELETE FROM jobs WHERE kind = 'payment_timeout'",
-      I5: "DELETE FROM payments",
+      I5: 'DELETE FROM payments',
       I6: "UPDATE stock_reservations SET status = 'active' WHERE status = 'released'",
       I11: "DELETE FROM events WHERE type = 'order.paid'",
     };
@@ -148,7 +173,9 @@ describe('the audit', () => {
     await closed.stop();
     closed.close();
     await untilTime(placed.expires_at);
-    await new Promise((resolve) => { setTimeout(resolve, 1200); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 1200);
+    });
     const { stdout } = await runs(['audit', '--database', closed.database]);
     assert.match(stdout, /overdue/);
     await runs(['audit', '--max-late', '3600', '--database', closed.database]);
@@ -182,13 +209,29 @@ describe('the rush', () => {
   });
 
   test('no server there: exit 1, saying so', async () => {
-    const { status, stdout, stderr } = await run(['rush', '--url', 'http://127.0.0.1:1', '--customers', '3', '--retry-seconds', '1']);
+    const { status, stdout, stderr } = await run([
+      'rush',
+      '--url',
+      'http://127.0.0.1:1',
+      '--customers',
+      '3',
+      '--retry-seconds',
+      '1',
+    ]);
     assert.equal(status, 1);
     assert.notEqual(`${stdout}${stderr}`, '');
   });
 
   test('a SKU that is not there: exit 1, saying so', async () => {
-    const { status, stdout, stderr } = await run(['rush', '--url', shop.server.url, '--sku', 'no-such-sku', '--customers', '3']);
+    const { status, stdout, stderr } = await run([
+      'rush',
+      '--url',
+      shop.server.url,
+      '--sku',
+      'no-such-sku',
+      '--customers',
+      '3',
+    ]);
     assert.equal(status, 1);
     assert.match(`${stdout}${stderr}`, /no-such-sku|unknown_sku/);
   });

@@ -13,8 +13,12 @@ describe('ETag and If-Match', () => {
     const sku = await shop.sells(5);
     const placed = await shop.places({ [sku]: 1 });
     const { body } = await shop.get(`/v1/variants/${sku}`);
-    for (const path of [`/v1/variants/${sku}`, `/v1/stock/${sku}`, `/v1/products/${body.product_id}`,
-      `/v1/orders/${placed.order_id}`]) {
+    for (const path of [
+      `/v1/variants/${sku}`,
+      `/v1/stock/${sku}`,
+      `/v1/products/${body.product_id}`,
+      `/v1/orders/${placed.order_id}`,
+    ]) {
       const answer = await shop.get(path);
       assert.equal(answer.headers.etag, `"${answer.body.version}"`, path);
     }

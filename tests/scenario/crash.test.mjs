@@ -53,7 +53,10 @@ describe('kill -9 in the middle of a rush', () => {
       for (const [id, { answer }] of seen.placed) {
         const kept = orders.get(id);
         assert.ok(kept, `order ${id} was answered 201 and is gone`);
-        assert.deepEqual([kept.customer_id, kept.total, kept.created_at], [answer.customer_id, answer.total, answer.created_at]);
+        assert.deepEqual(
+          [kept.customer_id, kept.total, kept.created_at],
+          [answer.customer_id, answer.total, answer.created_at],
+        );
       }
       for (const [id, reference] of seen.paid) {
         assert.equal(orders.get(id).status, 'paid', `order ${id} was paid, and is no longer`);
@@ -83,29 +86,36 @@ describe('kill -9 in the middle of a rush', () => {
     });
   }
 
-  test('holds that fall due are released once, however often the server dies in between', { timeout: 60_000 }, async () => {
-    const shop = new Shop();
-    await shop.start();
-    const sku = await shop.sells(3000);
-    for (let i = 0; i < 3; i += 1) {
-      await shop.post('/v1/orders/batch',
-        { orders: Array.from({ length: 1000 }, (_, n) => order(`c-${n}`, { [sku]: 1 }, { hold_seconds: 1 })) }, 200);
-    }
-    await sleep(950);
-    for (let i = 0; i < 4; i += 1) {
-      await shop.kill();
+  test(
+    'holds that fall due are released once, however often the server dies in between',
+    { timeout: 60_000 },
+    async () => {
+      const shop = new Shop();
       await shop.start();
-      await sleep(5 * i);
-    }
-    const deadline = Date.now() + 8000;
-    while ((await shop.stock(sku)) !== '3000 on hand, 0 reserved') {
-      assert.ok(Date.now() < deadline, await shop.stock(sku));
-      await sleep(20);
-    }
-    const expired = (await shop.all('/v1/events?type=order.expired')).map((event) => event.data.order_id);
-    assert.deepEqual([expired.length, new Set(expired).size], [3000, 3000]);
-    await shop.stop();
-    shop.close();
-    await shop.audit();
-  });
+      const sku = await shop.sells(3000);
+      for (let i = 0; i < 3; i += 1) {
+        await shop.post(
+          '/v1/orders/batch',
+          { orders: Array.from({ length: 1000 }, (_, n) => order(`c-${n}`, { [sku]: 1 }, { hold_seconds: 1 })) },
+          200,
+        );
+      }
+      await sleep(950);
+      for (let i = 0; i < 4; i += 1) {
+        await shop.kill();
+        await shop.start();
+        await sleep(5 * i);
+      }
+      const deadline = Date.now() + 8000;
+      while ((await shop.stock(sku)) !== '3000 on hand, 0 reserved') {
+        assert.ok(Date.now() < deadline, await shop.stock(sku));
+        await sleep(20);
+      }
+      const expired = (await shop.all('/v1/events?type=order.expired')).map((event) => event.data.order_id);
+      assert.deepEqual([expired.length, new Set(expired).size], [3000, 3000]);
+      await shop.stop();
+      shop.close();
+      await shop.audit();
+    },
+  );
 });

@@ -12,10 +12,14 @@ describe('the event log', () => {
     const start = await lastSequence();
     const sku = await shop.sells(1000);
     const placed = await times(40, () => shop.places({ [sku]: 1 }));
-    await Promise.all(placed.map((one, i) => (i % 2 === 0
-      ? shop.pays(one) : shop.post(`/v1/orders/${one.order_id}/cancel`, {}, 200))));
+    await Promise.all(
+      placed.map((one, i) => (i % 2 === 0 ? shop.pays(one) : shop.post(`/v1/orders/${one.order_id}/cancel`, {}, 200))),
+    );
     const events = await since(start);
-    assert.deepEqual(events.map((event) => event.sequence), events.map((_, i) => start + 1 + i));
+    assert.deepEqual(
+      events.map((event) => event.sequence),
+      events.map((_, i) => start + 1 + i),
+    );
     const count = (type) => events.filter((event) => event.type === type).length;
     assert.deepEqual([count('order.created'), count('order.paid'), count('order.cancelled')], [40, 20, 20]);
     assert.equal(new Set(events.map((event) => event.event_id)).size, events.length);
@@ -43,16 +47,20 @@ describe('the event log', () => {
     await shop.pays(placed, reference);
     await shop.post(`/v1/stock/${sku}/adjustments`, { delta: 3, reason: 'return' }, 201);
     const [created, refund, paid, adjusted] = await since(start);
-    assert.deepEqual([created, refund, paid, adjusted].map((event) => event.type),
-      ['order.created', 'payment.refund_due', 'order.paid', 'stock.adjusted']);
+    assert.deepEqual(
+      [created, refund, paid, adjusted].map((event) => event.type),
+      ['order.created', 'payment.refund_due', 'order.paid', 'stock.adjusted'],
+    );
     for (const event of [created, refund, paid]) {
       assert.equal(event.data.order_id, placed.order_id);
     }
     assert.equal(created.data.customer_id, 'c-1');
     assert.equal(refund.data.reason, 'amount_mismatch');
     assert.equal(paid.data.payment_reference, reference);
-    assert.deepEqual([adjusted.data.sku, adjusted.data.delta, adjusted.data.reason, adjusted.data.stock_quantity],
-      [sku, 3, 'return', 11]);
+    assert.deepEqual(
+      [adjusted.data.sku, adjusted.data.delta, adjusted.data.reason, adjusted.data.stock_quantity],
+      [sku, 3, 'return', 11],
+    );
   });
 
   test('the log can be followed from any sequence', async () => {
@@ -61,8 +69,14 @@ describe('the event log', () => {
     await shop.places({ [sku]: 1 });
     await shop.places({ [sku]: 1 });
     const first = (await shop.get(`/v1/events?after=${start}&limit=1`)).body.data;
-    assert.deepEqual(first.map((event) => event.sequence), [start + 1]);
-    assert.deepEqual((await since(start + 1)).map((event) => event.sequence), [start + 2]);
+    assert.deepEqual(
+      first.map((event) => event.sequence),
+      [start + 1],
+    );
+    assert.deepEqual(
+      (await since(start + 1)).map((event) => event.sequence),
+      [start + 2],
+    );
     assert.deepEqual(await since(start + 2), []);
     assert.deepEqual(await since(9_000_000_000_000_000), []);
   });
@@ -72,7 +86,10 @@ describe('the event log', () => {
     const sku = await shop.sells(10);
     await shop.pays(await shop.places({ [sku]: 1 }));
     const events = (await shop.get(`/v1/events?after=${start}&type=order.paid`)).body.data;
-    assert.deepEqual(events.map((event) => event.type), ['order.paid']);
+    assert.deepEqual(
+      events.map((event) => event.type),
+      ['order.paid'],
+    );
   });
 
   test('stock that runs low, out and comes back says so once', async () => {
@@ -98,8 +115,10 @@ describe('the event log', () => {
     const sku = await shop.sells(1);
     const start = await lastSequence();
     await shop.expired(await shop.places({ [sku]: 1 }, { hold_seconds: 1 }));
-    assert.deepEqual((await since(start)).map((event) => event.type),
-      ['order.created', 'stock.sold_out', 'order.expired', 'stock.back']);
+    assert.deepEqual(
+      (await since(start)).map((event) => event.type),
+      ['order.created', 'stock.sold_out', 'order.expired', 'stock.back'],
+    );
   });
 
   test('paying for what is held is no news about the stock', async () => {
@@ -107,6 +126,9 @@ describe('the event log', () => {
     const placed = await shop.places({ [sku]: 1 });
     const start = await lastSequence();
     await shop.pays(placed);
-    assert.deepEqual((await since(start)).map((event) => event.type), ['order.paid']);
+    assert.deepEqual(
+      (await since(start)).map((event) => event.type),
+      ['order.paid'],
+    );
   });
 });

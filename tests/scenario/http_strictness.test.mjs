@@ -7,7 +7,8 @@ import { Wire } from './support/wire.mjs';
 describe('HTTP', () => {
   const shop = useShop({ parameters: ['--request-timeout', '3'] });
   const get = (path = '/healthz', more = '') => `GET ${path} HTTP/1.1\r\nHost: shop\r\n${more}\r\n`;
-  const post = (headers, body = '') => `POST /v1/orders HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
+  const post = (headers, body = '') =>
+    `POST /v1/orders HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n${headers}\r\n${body}`;
   const withWire = async (deed) => {
     const wire = await Wire.open(shop.server.port);
     try {
@@ -17,11 +18,12 @@ describe('HTTP', () => {
     }
   };
   /* One request on a connection of its own; also whether the connection was closed behind the answer. */
-  const ask = (text) => withWire(async (wire) => {
-    wire.send(text);
-    const answer = await wire.answer();
-    return { ...answer, closed: await wire.isClosed(answer?.status < 400 ? 50 : 2000) };
-  });
+  const ask = (text) =>
+    withWire(async (wire) => {
+      wire.send(text);
+      const answer = await wire.answer();
+      return { ...answer, closed: await wire.isClosed(answer?.status < 400 ? 50 : 2000) };
+    });
   const isProblem = (answer) => {
     assert.equal(answer.headers['content-type'], 'application/problem+json');
     const problem = JSON.parse(answer.body);
@@ -49,7 +51,10 @@ describe('HTTP', () => {
     'a chunk longer than it said': post('Transfer-Encoding: chunked\r\n', '2\r\n{}x\r\n0\r\n\r\n'),
     'chunks that end in bare line feeds': post('Transfer-Encoding: chunked\r\n', '2\n{}\n0\n\n'),
     'chunked twice': post('Transfer-Encoding: chunked, chunked\r\n', '2\r\n{}\r\n0\r\n\r\n'),
-    'two transfer encodings': post('Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n', '2\r\n{}\r\n0\r\n\r\n'),
+    'two transfer encodings': post(
+      'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n',
+      '2\r\n{}\r\n0\r\n\r\n',
+    ),
     'bare line feeds': 'GET /healthz HTTP/1.1\nHost: shop\n\n',
     'one bare line feed': 'GET /healthz HTTP/1.1\r\nHost: shop\nX: y\r\n\r\n',
     'a bare carriage return': 'GET /healthz HTTP/1.1\r\nHost: shop\r\nX: a\rb\r\n\r\n',
@@ -73,8 +78,8 @@ describe('HTTP', () => {
     'a tunnel': 'CONNECT shop:80 HTTP/1.1\r\nHost: shop\r\n\r\n',
     'no version': 'GET /healthz\r\nHost: shop\r\n\r\n',
     'a broken version': 'GET /healthz HTTP/1.x\r\nHost: shop\r\n\r\n',
-    'TLS': '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
-    'noise': `${'\xff\xfe'.repeat(50)}\r\n\r\n`,
+    TLS: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
+    noise: `${'\xff\xfe'.repeat(50)}\r\n\r\n`,
   };
   for (const [name, text] of Object.entries(hostile)) {
     test(`${name}: 400, and the connection closes`, async () => {
@@ -86,7 +91,11 @@ describe('HTTP', () => {
   }
 
   const refused = {
-    'another transfer coding': [post('Transfer-Encoding: gzip, chunked\r\n', '2\r\n{}\r\n0\r\n\r\n'), 501, 'not_implemented'],
+    'another transfer coding': [
+      post('Transfer-Encoding: gzip, chunked\r\n', '2\r\n{}\r\n0\r\n\r\n'),
+      501,
+      'not_implemented',
+    ],
     'an unknown method': ['BREW /healthz HTTP/1.1\r\nHost: shop\r\n\r\n', 501, 'not_implemented'],
     'a method in lower case': ['get /healthz HTTP/1.1\r\nHost: shop\r\n\r\n', 501, 'not_implemented'],
     'another version': ['GET /healthz HTTP/2.0\r\nHost: shop\r\n\r\n', 505, 'http_version_not_supported'],
@@ -104,16 +113,17 @@ describe('HTTP', () => {
     });
   }
 
-  test('a body of chunks that grows too large is refused on its way', () => withWire(async (wire) => {
-    wire.send(post('Transfer-Encoding: chunked\r\n'));
-    const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`;
-    for (let i = 0; i < 17; i += 1) {
-      wire.send(chunk);
-    }
-    const answer = await wire.answer();
-    assert.equal(answer.status, 413);
-    assert.equal(isProblem(answer).code, 'body_too_large');
-  }));
+  test('a body of chunks that grows too large is refused on its way', () =>
+    withWire(async (wire) => {
+      wire.send(post('Transfer-Encoding: chunked\r\n'));
+      const chunk = `10000\r\n${' '.repeat(0x10000)}\r\n`;
+      for (let i = 0; i < 17; i += 1) {
+        wire.send(chunk);
+      }
+      const answer = await wire.answer();
+      assert.equal(answer.status, 413);
+      assert.equal(isProblem(answer).code, 'body_too_large');
+    }));
 
   test('a body of just 1 MiB is read', async () => {
     const sku = await shop.sells(5);
@@ -126,79 +136,98 @@ describe('HTTP', () => {
     const sku = await shop.sells(5);
     const body = JSON.stringify(order('c-1', { [sku]: 1 }));
     const [head, tail] = [body.slice(0, 10), body.slice(10)];
-    const answer = await ask(post('Transfer-Encoding: chunked\r\n',
-      `a;name=value\r\n${head}\r\n${tail.length.toString(16)}\r\n${tail}\r\n0\r\nX-Trailer: y\r\n\r\n`));
+    const answer = await ask(
+      post(
+        'Transfer-Encoding: chunked\r\n',
+        `a;name=value\r\n${head}\r\n${tail.length.toString(16)}\r\n${tail}\r\n0\r\nX-Trailer: y\r\n\r\n`,
+      ),
+    );
     assert.equal(answer.status, 201);
     assert.equal(await shop.stock(sku), '5 on hand, 1 reserved');
   });
 
-  test('a request that arrives byte by byte is understood', () => withWire(async (wire) => {
-    const sku = await shop.sells(5);
-    const body = JSON.stringify(order('c-1', { [sku]: 1 }));
-    for (const byte of post(`Content-Length: ${body.length}\r\n`, body)) {
-      wire.send(byte);
-      await new Promise(setImmediate);
-    }
-    assert.equal((await wire.answer()).status, 201);
-  }));
+  test('a request that arrives byte by byte is understood', () =>
+    withWire(async (wire) => {
+      const sku = await shop.sells(5);
+      const body = JSON.stringify(order('c-1', { [sku]: 1 }));
+      for (const byte of post(`Content-Length: ${body.length}\r\n`, body)) {
+        wire.send(byte);
+        await new Promise(setImmediate);
+      }
+      assert.equal((await wire.answer()).status, 201);
+    }));
 
-  test('pipelined requests are answered in order, fast ones behind slow ones', () => withWire(async (wire) => {
-    const sku = await shop.sells(5);
-    const body = JSON.stringify(order('c-1', { [sku]: 1 }));
-    const write = `POST /v1/orders HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
-    wire.send([write, get(), get('/nowhere'), write, get(`/v1/stock/${sku}`), get('/readyz')].join(''));
-    const statuses = [];
-    for (let i = 0; i < 6; i += 1) {
-      statuses.push((await wire.answer()).status);
-    }
-    assert.deepEqual(statuses, [201, 200, 404, 201, 200, 200]);
-  }));
+  test('pipelined requests are answered in order, fast ones behind slow ones', () =>
+    withWire(async (wire) => {
+      const sku = await shop.sells(5);
+      const body = JSON.stringify(order('c-1', { [sku]: 1 }));
+      const write = post(`Content-Length: ${body.length}\r\n`, body);
+      wire.send([write, get(), get('/nowhere'), write, get(`/v1/stock/${sku}`), get('/readyz')].join(''));
+      const statuses = [];
+      for (let i = 0; i < 6; i += 1) {
+        statuses.push((await wire.answer()).status);
+      }
+      assert.deepEqual(statuses, [201, 200, 404, 201, 200, 200]);
+    }));
 
-  test('a hundred pipelined requests come back in their order', () => withWire(async (wire) => {
-    wire.send(Array.from({ length: 100 }, (_, i) => get(i % 3 === 0 ? '/v1/orders?limit=1' : '/healthz', `X-Request-Id: r-${i}\r\n`)).join(''));
-    for (let i = 0; i < 100; i += 1) {
-      assert.equal((await wire.answer()).headers['x-request-id'], `r-${i}`);
-    }
-  }));
+  test('a hundred pipelined requests come back in their order', () =>
+    withWire(async (wire) => {
+      wire.send(
+        Array.from({ length: 100 }, (_, i) =>
+          get(i % 3 === 0 ? '/v1/orders?limit=1' : '/healthz', `X-Request-Id: r-${i}\r\n`),
+        ).join(''),
+      );
+      for (let i = 0; i < 100; i += 1) {
+        assert.equal((await wire.answer()).headers['x-request-id'], `r-${i}`);
+      }
+    }));
 
-  test('what was pipelined in front of a malformed request is answered', () => withWire(async (wire) => {
-    wire.send(`${get()}${get()}nonsense\r\n\r\n`);
-    assert.deepEqual([(await wire.answer()).status, (await wire.answer()).status, (await wire.answer()).status], [200, 200, 400]);
-    assert.ok(await wire.isClosed());
-  }));
+  test('what was pipelined in front of a malformed request is answered', () =>
+    withWire(async (wire) => {
+      wire.send(`${get()}${get()}nonsense\r\n\r\n`);
+      assert.deepEqual(
+        [(await wire.answer()).status, (await wire.answer()).status, (await wire.answer()).status],
+        [200, 200, 400],
+      );
+      assert.ok(await wire.isClosed());
+    }));
 
-  test('a connection is kept until it is asked to close', () => withWire(async (wire) => {
-    wire.send(get());
-    assert.equal((await wire.answer()).status, 200);
-    await sleep(50);
-    wire.send(get('/healthz', 'Connection: close\r\n'));
-    const last = await wire.answer();
-    assert.deepEqual([last.status, last.headers.connection?.toLowerCase()], [200, 'close']);
-    assert.ok(await wire.isClosed());
-  }));
+  test('a connection is kept until it is asked to close', () =>
+    withWire(async (wire) => {
+      wire.send(get());
+      assert.equal((await wire.answer()).status, 200);
+      await sleep(50);
+      wire.send(get('/healthz', 'Connection: close\r\n'));
+      const last = await wire.answer();
+      assert.deepEqual([last.status, last.headers.connection?.toLowerCase()], [200, 'close']);
+      assert.ok(await wire.isClosed());
+    }));
 
-  test('HTTP/1.0 closes unless it asks to be kept', () => withWire(async (wire) => {
-    wire.send('GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n');
-    assert.equal((await wire.answer()).headers.connection?.toLowerCase(), 'keep-alive');
-    wire.send('GET /healthz HTTP/1.0\r\n\r\n');
-    assert.equal((await wire.answer()).status, 200);
-    assert.ok(await wire.isClosed());
-  }));
+  test('HTTP/1.0 closes unless it asks to be kept', () =>
+    withWire(async (wire) => {
+      wire.send('GET /healthz HTTP/1.0\r\nConnection: keep-alive\r\n\r\n');
+      assert.equal((await wire.answer()).headers.connection?.toLowerCase(), 'keep-alive');
+      wire.send('GET /healthz HTTP/1.0\r\n\r\n');
+      assert.equal((await wire.answer()).status, 200);
+      assert.ok(await wire.isClosed());
+    }));
 
-  test('100-continue is said before the body is sent', () => withWire(async (wire) => {
-    const sku = await shop.sells(5);
-    const body = JSON.stringify(order('c-1', { [sku]: 1 }));
-    wire.send(post(`Expect: 100-continue\r\nContent-Length: ${body.length}\r\n`));
-    assert.equal((await wire.answer()).status, 100);
-    wire.send(body);
-    assert.equal((await wire.answer()).status, 201);
-  }));
+  test('100-continue is said before the body is sent', () =>
+    withWire(async (wire) => {
+      const sku = await shop.sells(5);
+      const body = JSON.stringify(order('c-1', { [sku]: 1 }));
+      wire.send(post(`Expect: 100-continue\r\nContent-Length: ${body.length}\r\n`));
+      assert.equal((await wire.answer()).status, 100);
+      wire.send(body);
+      assert.equal((await wire.answer()).status, 201);
+    }));
 
-  test('a client that has finished sending still gets its answer', () => withWire(async (wire) => {
-    wire.send(get('/v1/orders?limit=1'));
-    wire.finish();
-    assert.equal((await wire.answer()).status, 200);
-  }));
+  test('a client that has finished sending still gets its answer', () =>
+    withWire(async (wire) => {
+      wire.send(get('/v1/orders?limit=1'));
+      wire.finish();
+      assert.equal((await wire.answer()).status, 200);
+    }));
 
   test('a client that hangs up changes nothing about its order', async () => {
     const sku = await shop.sells(100);
@@ -225,29 +254,38 @@ describe('HTTP', () => {
     assert.ok([200, 400].includes(answer.status), `answered ${answer.status}`);
   });
 
-  test('HEAD answers as GET without a body', () => withWire(async (wire) => {
-    const sku = await shop.sells(5);
-    for (const path of ['/healthz', `/v1/stock/${sku}`, '/v1/nowhere', '/v1/orders', '/metrics', '/openapi.json']) {
-      wire.send(get(path));
-      const full = await wire.answer();
-      wire.send(get(path).replace('GET', 'HEAD'));
-      const bare = await wire.answer({ isHead: true });
-      assert.equal(bare.status, full.status, path);
-      assert.equal(bare.headers['content-type'], full.headers['content-type'], path);
-      assert.equal(bare.headers.etag, full.headers.etag, path);
-      if (path !== '/metrics') {
-        assert.equal(bare.headers['content-length'], full.headers['content-length'], path);
+  test('HEAD answers as GET without a body', () =>
+    withWire(async (wire) => {
+      const sku = await shop.sells(5);
+      for (const path of ['/healthz', `/v1/stock/${sku}`, '/v1/nowhere', '/v1/orders', '/metrics', '/openapi.json']) {
+        wire.send(get(path));
+        const full = await wire.answer();
+        wire.send(get(path).replace('GET', 'HEAD'));
+        const bare = await wire.answer({ isHead: true });
+        assert.equal(bare.status, full.status, path);
+        assert.equal(bare.headers['content-type'], full.headers['content-type'], path);
+        assert.equal(bare.headers.etag, full.headers.etag, path);
+        if (path !== '/metrics') {
+          assert.equal(bare.headers['content-length'], full.headers['content-length'], path);
+        }
       }
-    }
-    wire.send(get());
-    assert.equal((await wire.answer()).body.length > 0, true, 'no stray body in front');
-  }));
+      wire.send(get());
+      assert.equal((await wire.answer()).body.length > 0, true, 'no stray body in front');
+    }));
 
   test('another method: 405, with those that the path allows', async () => {
     const allowed = {
-      '/v1/products': 'GET, HEAD, POST', '/v1/orders': 'GET, HEAD, POST', '/v1/orders/batch': 'POST', '/v1/variants/x': 'GET, HEAD, PATCH',
-      '/v1/products/x': 'GET, HEAD, PATCH', '/v1/stock/x': 'GET, HEAD', '/v1/stock/x/adjustments': 'POST', '/v1/orders/x': 'GET, HEAD',
-      '/v1/orders/x/pay': 'POST', '/v1/events': 'GET, HEAD', '/healthz': 'GET, HEAD',
+      '/v1/products': 'GET, HEAD, POST',
+      '/v1/orders': 'GET, HEAD, POST',
+      '/v1/orders/batch': 'POST',
+      '/v1/variants/x': 'GET, HEAD, PATCH',
+      '/v1/products/x': 'GET, HEAD, PATCH',
+      '/v1/stock/x': 'GET, HEAD',
+      '/v1/stock/x/adjustments': 'POST',
+      '/v1/orders/x': 'GET, HEAD',
+      '/v1/orders/x/pay': 'POST',
+      '/v1/events': 'GET, HEAD',
+      '/healthz': 'GET, HEAD',
     };
     for (const [path, methods] of Object.entries(allowed)) {
       for (const method of ['DELETE', 'PUT']) {
@@ -258,8 +296,22 @@ describe('HTTP', () => {
   });
 
   test('an unknown path: 404', async () => {
-    for (const path of ['/', '/v1', '/v1/', '/v2/orders', '/v1/orders/', '/v1//orders', '/v1/orders/x/y/z', '/healthz/', '/v1/ORDERS',
-      '/v1/jobs', '/v1/orders/x/refund', '/../etc/passwd', '/v1/stock', '/v1/variants/']) {
+    for (const path of [
+      '/',
+      '/v1',
+      '/v1/',
+      '/v2/orders',
+      '/v1/orders/',
+      '/v1//orders',
+      '/v1/orders/x/y/z',
+      '/healthz/',
+      '/v1/ORDERS',
+      '/v1/jobs',
+      '/v1/orders/x/refund',
+      '/../etc/passwd',
+      '/v1/stock',
+      '/v1/variants/',
+    ]) {
       await shop.get(path, '404 not_found');
     }
   });
@@ -267,20 +319,36 @@ describe('HTTP', () => {
   test('a body that is not JSON by its type: 415', async () => {
     const sku = await shop.sells(50);
     const body = JSON.stringify(order('c-1', { [sku]: 1 }));
-    const typed = (type, expected) => shop.post('/v1/orders', undefined, expected, { raw: body, headers: { 'Content-Type': type } });
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'application/xml', 'application/json; charset=latin1', 'json',
-      'application/jsonx', 'multipart/form-data']) {
+    const typed = (type, expected) =>
+      shop.post('/v1/orders', undefined, expected, { raw: body, headers: { 'Content-Type': type } });
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'application/xml',
+      'application/json; charset=latin1',
+      'json',
+      'application/jsonx',
+      'multipart/form-data',
+    ]) {
       await typed(type, '415 unsupported_media_type');
     }
-    for (const type of ['application/json', 'Application/JSON', 'application/json; charset=utf-8', 'application/json;charset="UTF-8"']) {
+    for (const type of [
+      'application/json',
+      'Application/JSON',
+      'application/json; charset=utf-8',
+      'application/json;charset="UTF-8"',
+    ]) {
       await typed(type, 201);
     }
-    await shop.patch(`/v1/variants/${sku}`, undefined, '415 unsupported_media_type',
-      { raw: '{}', headers: { 'Content-Type': 'text/plain' } });
+    await shop.patch(`/v1/variants/${sku}`, undefined, '415 unsupported_media_type', {
+      raw: '{}',
+      headers: { 'Content-Type': 'text/plain' },
+    });
   });
 
   test('a decent X-Request-Id comes back, another is replaced', async () => {
-    const id = async (value) => (await shop.get('/healthz', 200, { headers: { 'X-Request-Id': value } })).headers['x-request-id'];
+    const id = async (value) =>
+      (await shop.get('/healthz', 200, { headers: { 'X-Request-Id': value } })).headers['x-request-id'];
     for (const value of ['a', 'Req_7.b-2', 'x'.repeat(64)]) {
       assert.equal(await id(value), value);
     }
@@ -296,16 +364,18 @@ describe('HTTP', () => {
     assert.equal(problem.headers['x-request-id'], 'mine');
   });
 
-  test('a trickling request is cut off, others are served meanwhile', { timeout: 60_000 }, () => withWire(async (wire) => {
-    wire.send('GET /healthz HTTP/1.1\r\nHost: shop\r\n');
-    const started = Date.now();
-    let answer = null;
-    while (answer === null && Date.now() - started < 40_000) {
-      wire.send('X: y\r\n');
-      await shop.get('/healthz');
-      answer = await wire.answer({ limitMs: 500 });
-    }
-    assert.equal(answer?.status, 408);
-    assert.ok(await wire.isClosed());
-  }));
+  test('a trickling request is cut off, others are served meanwhile', { timeout: 60_000 }, () =>
+    withWire(async (wire) => {
+      wire.send('GET /healthz HTTP/1.1\r\nHost: shop\r\n');
+      const started = Date.now();
+      let answer = null;
+      while (answer === null && Date.now() - started < 40_000) {
+        wire.send('X: y\r\n');
+        await shop.get('/healthz');
+        answer = await wire.answer({ limitMs: 500 });
+      }
+      assert.equal(answer?.status, 408);
+      assert.ok(await wire.isClosed());
+    }),
+  );
 });

@@ -137,26 +137,45 @@ describe('idempotency keys', () => {
       const { body: problem } = await place(body, key, '422 invalid_request');
       assert.equal(problem.errors[0].field, 'Idempotency-Key');
     }
-    const twice = await shop.post('/v1/orders', body, '422 invalid_request', { headers: { 'Idempotency-Key': ['a', 'b'] } });
+    const twice = await shop.post('/v1/orders', body, '422 invalid_request', {
+      headers: { 'Idempotency-Key': ['a', 'b'] },
+    });
     assert.equal(twice.body.errors[0].field, 'Idempotency-Key');
   });
 });
 
 describe('orders in a batch', () => {
   const shop = useShop();
-  const batch = async (orders, expected = 200, options) => (await shop.post('/v1/orders/batch', { orders }, expected, options)).body;
+  const batch = async (orders, expected = 200, options) =>
+    (await shop.post('/v1/orders/batch', { orders }, expected, options)).body;
 
   test('each member stands alone, in the order of the request', async () => {
     const [plenty, few] = [await shop.sells(10), await shop.sells(1)];
     const { results } = await batch([
-      order('c-1', { [plenty]: 1 }), order('c-1', { [few]: 2 }), { items: [] }, order('c-1', { nowhere: 1 }),
-      order('c-1', { [few]: 1 }), order('c-1', { [few]: 1 }), order('c-1', { [plenty]: 0 }), 7,
+      order('c-1', { [plenty]: 1 }),
+      order('c-1', { [few]: 2 }),
+      { items: [] },
+      order('c-1', { nowhere: 1 }),
+      order('c-1', { [few]: 1 }),
+      order('c-1', { [few]: 1 }),
+      order('c-1', { [plenty]: 0 }),
+      7,
       order('c-1', { [plenty]: 1 }, { colour: 'red' }),
     ]);
-    assert.deepEqual(results.map((result) => [result.status, result.problem?.code]), [
-      [201, undefined], [409, 'insufficient_stock'], [422, 'invalid_request'], [422, 'unknown_sku'], [201, undefined],
-      [409, 'insufficient_stock'], [422, 'invalid_quantity'], [422, 'invalid_request'], [422, 'unknown_field'],
-    ]);
+    assert.deepEqual(
+      results.map((result) => [result.status, result.problem?.code]),
+      [
+        [201, undefined],
+        [409, 'insufficient_stock'],
+        [422, 'invalid_request'],
+        [422, 'unknown_sku'],
+        [201, undefined],
+        [409, 'insufficient_stock'],
+        [422, 'invalid_quantity'],
+        [422, 'invalid_request'],
+        [422, 'unknown_field'],
+      ],
+    );
     assert.equal(await shop.stock(plenty), '10 on hand, 1 reserved');
     assert.deepEqual(await shop.sees(results[0].order), { ...results[0].order, payments: [] });
   });
@@ -172,13 +191,15 @@ describe('orders in a batch', () => {
     assert.equal(await shop.stock(sku), '5000 on hand, 1000 reserved');
   });
 
-  test('members\' keys share the header\'s namespace', async () => {
+  test("members' keys share the header's namespace", async () => {
     const sku = await shop.sells(50);
     const member = newKey();
     const first = await batch([order('c-1', { [sku]: 1 }, { idempotency_key: member })]);
     const again = await batch([order('c-2', { [sku]: 1 }), order('c-1', { [sku]: 1 }, { idempotency_key: member })]);
-    assert.deepEqual([first.results[0].replayed, again.results[0].replayed, again.results[1].replayed],
-      [undefined, undefined, true]);
+    assert.deepEqual(
+      [first.results[0].replayed, again.results[0].replayed, again.results[1].replayed],
+      [undefined, undefined, true],
+    );
     assert.deepEqual(again.results[1].order, first.results[0].order);
     const reused = await batch([order('c-1', { [sku]: 5 }, { idempotency_key: member })]);
     assert.equal(reused.results[0].problem.code, 'idempotency_key_reused');
@@ -194,13 +215,16 @@ describe('orders in a batch', () => {
     const sku = await shop.sells(50);
     const twin = order('c-1', { [sku]: 1 }, { idempotency_key: newKey() });
     const { results } = await batch([twin, twin, { ...twin, customer_id: 'c-2' }]);
-    assert.deepEqual(results.map((result) => result.status), [201, 201, 422]);
+    assert.deepEqual(
+      results.map((result) => result.status),
+      [201, 201, 422],
+    );
     assert.equal(results[1].replayed, true);
     assert.deepEqual(results[1].order, results[0].order);
     assert.equal(await shop.stock(sku), '50 on hand, 1 reserved');
   });
 
-  test('a member\'s key does not care for the order of its fields', async () => {
+  test("a member's key does not care for the order of its fields", async () => {
     const sku = await shop.sells(50);
     const key = newKey();
     await batch([{ customer_id: 'c-1', items: [{ sku, quantity: 1 }], idempotency_key: key }]);
@@ -211,24 +235,36 @@ describe('orders in a batch', () => {
   test('a malformed member key refuses its member alone', async () => {
     const sku = await shop.sells(50);
     const { results } = await batch([order('c', { [sku]: 1 }, { idempotency_key: 'a b' }), order('c', { [sku]: 1 })]);
-    assert.deepEqual(results.map((result) => result.status), [422, 201]);
+    assert.deepEqual(
+      results.map((result) => result.status),
+      [422, 201],
+    );
   });
 
   test('stock is shared out in the order of the members', async () => {
     const sku = await shop.sells(50);
     const { results } = await batch(Array.from({ length: 100 }, (_, i) => order(`c-${i}`, { [sku]: 1 })));
-    assert.deepEqual(results.map((result) => result.status), [...Array(50).fill(201), ...Array(50).fill(409)]);
+    assert.deepEqual(
+      results.map((result) => result.status),
+      [...Array(50).fill(201), ...Array(50).fill(409)],
+    );
   });
 
   test('a purchase limit counts across the members', async () => {
     const sku = await shop.sells(50, { max_per_customer: 3 });
     const { results } = await batch(Array.from({ length: 5 }, () => order('c-1', { [sku]: 1 })));
-    assert.deepEqual(results.map((result) => result.status), [201, 201, 201, 409, 409]);
+    assert.deepEqual(
+      results.map((result) => result.status),
+      [201, 201, 201, 409, 409],
+    );
   });
 });
 
 describe('idempotency keys across restarts', () => {
-  for (const [name, stop] of [['a restart', (shop) => shop.stop()], ['kill -9', (shop) => shop.kill()]]) {
+  for (const [name, stop] of [
+    ['a restart', (shop) => shop.stop()],
+    ['kill -9', (shop) => shop.kill()],
+  ]) {
     test(`they survive ${name}`, async () => {
       const shop = new Shop();
       await shop.start();

@@ -13,7 +13,10 @@ yen-1,Fan,1200,JPY,0,
 `;
 
 /* As Shopify exports it, with columns that are of no interest, a second image and a description over several lines. */
-const SHOPIFY = `Handle,Title,Body (HTML),Vendor,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Variant SKU,Variant Inventory Qty,Variant Price,Image Src
+const SHOPIFY_HEADER =
+  'Handle,Title,Body (HTML),Vendor,Option1 Name,Option1 Value,Option2 Name,Option2 Value,' +
+  'Variant SKU,Variant Inventory Qty,Variant Price,Image Src';
+const SHOPIFY = `${SHOPIFY_HEADER}
 clay-pot,Clay Pot,"<p>A pot,
 for plants</p>",Acme,Size,Regular,,,,1,9.99,https://images.example/1.jpg
 clay-pot,,,,,Large,,,pot-large,3,15.99,https://images.example/2.jpg
@@ -27,7 +30,7 @@ describe('importing a catalogue', () => {
   const shop = useShop();
   let count = 0;
   const file = (text) => {
-    const path = join(shop.folder, `catalogue-${count += 1}.csv`);
+    const path = join(shop.folder, `catalogue-${(count += 1)}.csv`);
     writeFileSync(path, text);
     return path;
   };
@@ -43,8 +46,10 @@ describe('importing a catalogue', () => {
   test('a plain file, while the server is running', async () => {
     assert.match(await imports(PLAIN), /3 created/);
     const medium = await variant('tee-m');
-    assert.deepEqual([medium.title, medium.price, medium.stock_quantity, medium.max_per_customer],
-      ['Tee, medium', euro(1999), 50, null]);
+    assert.deepEqual(
+      [medium.title, medium.price, medium.stock_quantity, medium.max_per_customer],
+      ['Tee, medium', euro(1999), 50, null],
+    );
     const large = await variant('tee-l');
     assert.deepEqual([large.title, large.price, large.max_per_customer], ['Tee "large"', euro(2000), 2]);
     assert.deepEqual((await variant('yen-1')).price, { amount: 1200, currency: 'JPY' });
@@ -66,14 +71,19 @@ describe('importing a catalogue', () => {
     assert.deepEqual([after.product_id, after.price, after.version], [id, euro(1850), version + 1]);
     assert.equal(await shop.stock('tee-m'), '45 on hand, 1 reserved');
     const ledger = await shop.all('/v1/stock/tee-m/movements');
-    assert.deepEqual(ledger.map((row) => row.delta), [50, -5]);
+    assert.deepEqual(
+      ledger.map((row) => row.delta),
+      [50, -5],
+    );
   });
 
   test('stock below what is reserved is refused for that row', async () => {
     const sku = 'held-1';
     await imports(`sku,title,price,currency,stock_quantity\n${sku},Held,1,EUR,5\n`);
     await shop.places({ [sku]: 4 });
-    const { status, stderr } = await importing(`sku,title,price,currency,stock_quantity\n${sku},Held,1,EUR,3\nfree-1,Free,1,EUR,3\n`);
+    const { status, stderr } = await importing(
+      `sku,title,price,currency,stock_quantity\n${sku},Held,1,EUR,3\nfree-1,Free,1,EUR,3\n`,
+    );
     assert.equal(status, 1);
     assert.match(stderr, /:2: /);
     assert.equal(await shop.stock(sku), '5 on hand, 4 reserved');
@@ -85,8 +95,10 @@ describe('importing a catalogue', () => {
     assert.match(stderr, /--currency/);
     assert.match(await imports(SHOPIFY, '--currency', 'USD'), /5 created/);
     const regular = await variant('clay-pot.regular');
-    assert.deepEqual([regular.title, regular.price, regular.stock_quantity],
-      ['Clay Pot - Regular', { amount: 999, currency: 'USD' }, 1]);
+    assert.deepEqual(
+      [regular.title, regular.price, regular.stock_quantity],
+      ['Clay Pot - Regular', { amount: 999, currency: 'USD' }, 1],
+    );
     const { body: pot } = await shop.get(`/v1/products/${regular.product_id}`);
     assert.deepEqual([pot.title, pot.variants.map((one) => one.sku)], ['Clay Pot', ['clay-pot.regular', 'pot-large']]);
     assert.deepEqual((await variant('blue-shirt')).price, { amount: 5000, currency: 'USD' });

@@ -29,28 +29,52 @@ describe('scopes', () => {
       keys[scope] = await createKey(shop.database, scope);
     }
     shop.bearer = keys.admin;
-    await until('the keys count', async () => (await shop.get('/v1/orders', undefined, { bearer: keys.read })).status === 200, 1000);
+    await until(
+      'the keys count',
+      async () => (await shop.get('/v1/orders', undefined, { bearer: keys.read })).status === 200,
+      1000,
+    );
     await sleep(600);
   });
 
   test('each includes the one before, and no more', async () => {
     const sku = await shop.sells(50);
-    const { body: { product_id: product } } = await shop.get(`/v1/variants/${sku}`);
+    const {
+      body: { product_id: product },
+    } = await shop.get(`/v1/variants/${sku}`);
     const placed = await shop.places({ [sku]: 1 });
     const path = `/v1/orders/${placed.order_id}`;
-    const read = ['/v1/products', `/v1/products/${product}`, `/v1/variants/${sku}`, `/v1/stock/${sku}`,
-      `/v1/stock/${sku}/movements`, '/v1/orders', path, `${path}/events`, '/v1/reservations', '/v1/events'];
+    const read = [
+      '/v1/products',
+      `/v1/products/${product}`,
+      `/v1/variants/${sku}`,
+      `/v1/stock/${sku}`,
+      `/v1/stock/${sku}/movements`,
+      '/v1/orders',
+      path,
+      `${path}/events`,
+      '/v1/reservations',
+      '/v1/events',
+    ];
     for (const target of read) {
       for (const bearer of Object.values(keys)) {
         await shop.get(target, 200, { bearer });
       }
       await shop.get(target, '401 unauthenticated', { headers: { Authorization: undefined } });
     }
-    const write = [['POST', '/v1/orders', order('c', { [sku]: 1 })], ['POST', '/v1/orders/batch', { orders: [order('c', { [sku]: 1 })] }],
-      ['POST', `/v1/stock/${sku}/adjustments`, { delta: 1 }], ['POST', `${path}/extend`, { seconds: 1 }],
-      ['POST', `${path}/pay`, { payment_reference: `pi-${sku}` }], ['POST', `${path}/cancel`, undefined]];
-    const admin = [['POST', '/v1/products', { title: 'T', sku: newSku(), price: euro(1) }],
-      ['PATCH', `/v1/products/${product}`, { title: 'T' }], ['PATCH', `/v1/variants/${sku}`, { title: 'T' }]];
+    const write = [
+      ['POST', '/v1/orders', order('c', { [sku]: 1 })],
+      ['POST', '/v1/orders/batch', { orders: [order('c', { [sku]: 1 })] }],
+      ['POST', `/v1/stock/${sku}/adjustments`, { delta: 1 }],
+      ['POST', `${path}/extend`, { seconds: 1 }],
+      ['POST', `${path}/pay`, { payment_reference: `pi-${sku}` }],
+      ['POST', `${path}/cancel`, undefined],
+    ];
+    const admin = [
+      ['POST', '/v1/products', { title: 'T', sku: newSku(), price: euro(1) }],
+      ['PATCH', `/v1/products/${product}`, { title: 'T' }],
+      ['PATCH', `/v1/variants/${sku}`, { title: 'T' }],
+    ];
     for (const [method, target, body] of [...write, ...admin]) {
       const { body: problem } = await shop.call(method, target, body, '403 forbidden', { bearer: keys.read });
       assert.match(problem.detail, /write|admin/);
@@ -66,8 +90,18 @@ describe('scopes', () => {
   });
 
   test('credentials that are no key are refused', async () => {
-    for (const value of ['', 'Bearer', 'Bearer ', 'Bearer nonsense', `Basic ${keys.admin}`, keys.admin, `Bearer ${keys.admin}x`,
-      `Bearer ${keys.admin.slice(0, -1)}`, `Bearer ${keys.admin} ${keys.admin}`, `Bearer ${'x'.repeat(4000)}`]) {
+    for (const value of [
+      '',
+      'Bearer',
+      'Bearer ',
+      'Bearer nonsense',
+      `Basic ${keys.admin}`,
+      keys.admin,
+      `Bearer ${keys.admin}x`,
+      `Bearer ${keys.admin.slice(0, -1)}`,
+      `Bearer ${keys.admin} ${keys.admin}`,
+      `Bearer ${'x'.repeat(4000)}`,
+    ]) {
       await shop.get('/v1/orders', '401 unauthenticated', { bearer: undefined, headers: { Authorization: value } });
     }
     await shop.get('/v1/orders', 200, { headers: { Authorization: `bearer ${keys.read}` } });
@@ -81,7 +115,7 @@ describe('scopes', () => {
     await shop.call('DELETE', '/v1/orders', undefined, '405 method_not_allowed', anonymous);
   });
 
-  test('health, readiness, metrics and the API\'s description need no key', async () => {
+  test("health, readiness, metrics and the API's description need no key", async () => {
     for (const target of ['/healthz', '/readyz', '/metrics', '/openapi.json']) {
       await shop.get(target, 200, { headers: { Authorization: '' } });
     }
@@ -139,8 +173,16 @@ describe('a server that is not on loopback', () => {
 describe('keys on the command line', () => {
   test('wrong usage exits with 2 and says what to do', async () => {
     const shop = new Shop();
-    for (const parameters of [['keys'], ['keys', 'create'], ['keys', 'create', '--name', 'x', '--scope', 'root'], ['keys', 'lose']]) {
-      const { status, stdout, stderr } = await run([...parameters, ...(parameters.length > 1 ? ['--database', shop.database] : [])]);
+    for (const parameters of [
+      ['keys'],
+      ['keys', 'create'],
+      ['keys', 'create', '--name', 'x', '--scope', 'root'],
+      ['keys', 'lose'],
+    ]) {
+      const { status, stdout, stderr } = await run([
+        ...parameters,
+        ...(parameters.length > 1 ? ['--database', shop.database] : []),
+      ]);
       assert.deepEqual([status, stdout], [2, ''], parameters.join(' '));
       assert.notEqual(stderr, '');
     }

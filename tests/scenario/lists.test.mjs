@@ -10,6 +10,7 @@ describe('lists', () => {
     const placed = [];
     for (let i = 0; i < count; i += 1) {
       placed.push(await shop.places({ [sku]: 1 }, more));
+      await sleep(2); /* no two in one millisecond */
     }
     return placed;
   };
@@ -50,9 +51,20 @@ describe('lists', () => {
     await times(5, () => shop.post(`/v1/stock/${sku}/adjustments`, { delta: 1 }, 201));
     const [first] = await place(sku, 1);
     await shop.pays(first);
-    for (const target of [`/v1/orders?sku=${sku}`, `/v1/reservations?sku=${sku}`, `/v1/stock/${sku}/movements`, '/v1/products',
-      '/v1/events', '/v1/events?type=order.created', `/v1/orders/${first.order_id}/events`, '/v1/orders?customer_id=c-1',
-      '/v1/orders?status=draft', '/v1/reservations?status=active', '/v1/reservations', '/v1/orders']) {
+    for (const target of [
+      `/v1/orders?sku=${sku}`,
+      `/v1/reservations?sku=${sku}`,
+      `/v1/stock/${sku}/movements`,
+      '/v1/products',
+      '/v1/events',
+      '/v1/events?type=order.created',
+      `/v1/orders/${first.order_id}/events`,
+      '/v1/orders?customer_id=c-1',
+      '/v1/orders?status=draft',
+      '/v1/reservations?status=active',
+      '/v1/reservations',
+      '/v1/orders',
+    ]) {
       const whole = await shop.all(target, 1000);
       assert.ok(whole.length > 0, target);
       assert.deepEqual(await shop.all(target, 2), whole, target);
@@ -93,8 +105,17 @@ describe('lists', () => {
 
   test('an order with two lines of a SKU is listed once', async () => {
     const sku = await shop.sells(100);
-    const { body } = await shop.post('/v1/orders',
-      { customer_id: 'c', items: [{ sku, quantity: 1 }, { sku, quantity: 2 }] }, 201);
+    const { body } = await shop.post(
+      '/v1/orders',
+      {
+        customer_id: 'c',
+        items: [
+          { sku, quantity: 1 },
+          { sku, quantity: 2 },
+        ],
+      },
+      201,
+    );
     assert.deepEqual(orderIds(await shop.all(`/v1/orders?sku=${sku}`)), [body.order_id]);
     assert.equal((await shop.all(`/v1/reservations?sku=${sku}`)).length, 2);
   });
@@ -114,7 +135,10 @@ describe('lists', () => {
     for (const one of placed.slice(0, 4)) {
       await shop.pays(one);
     }
-    assert.deepEqual(orderIds(await shop.all(`/v1/orders?sku=${sku}&status=paid`, 3)), orderIds(placed.slice(0, 4)).reverse());
+    assert.deepEqual(
+      orderIds(await shop.all(`/v1/orders?sku=${sku}&status=paid`, 3)),
+      orderIds(placed.slice(0, 4)).reverse(),
+    );
     assert.equal((await shop.all(`/v1/reservations?sku=${sku}&status=active`, 2)).length, 3);
     assert.equal((await shop.all(`/v1/reservations?sku=${sku}&status=converted`, 2)).length, 4);
   });
@@ -151,8 +175,15 @@ describe('lists', () => {
   test('unknown parameters are refused by name', async () => {
     const sku = await shop.sells(100);
     const [placed] = await place(sku, 1);
-    for (const target of ['/v1/orders?colour=red', '/v1/products?sku=x', `/v1/orders/${placed.order_id}?expand=all`,
-      `/v1/variants/${sku}?x=1`, `/v1/stock/${sku}?x`, '/v1/events?since=1', `/v1/stock/${sku}/movements?reason=sale`]) {
+    for (const target of [
+      '/v1/orders?colour=red',
+      '/v1/products?sku=x',
+      `/v1/orders/${placed.order_id}?expand=all`,
+      `/v1/variants/${sku}?x=1`,
+      `/v1/stock/${sku}?x`,
+      '/v1/events?since=1',
+      `/v1/stock/${sku}/movements?reason=sale`,
+    ]) {
       const { body } = await shop.get(target, '422 unknown_parameter');
       assert.ok(body.detail.length > 0);
     }

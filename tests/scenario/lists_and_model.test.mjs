@@ -36,13 +36,26 @@ async function settle(shop, random, orders) {
 async function placeSome(shop, random, skus, customers, count) {
   const placed = [];
   for (let i = 0; i < count; i += 1) {
-    const lines = Array.from({ length: 1 + random(3) }, () => ({ sku: skus[random(skus.length)], quantity: 1 + random(2) }));
-    const { body } = await shop.post('/v1/orders', {
-      customer_id: customers[random(customers.length)], items: lines, hold_seconds: random(4) === 0 ? 1 : 600,
-    }, 201);
+    const lines = Array.from({ length: 1 + random(3) }, () => ({
+      sku: skus[random(skus.length)],
+      quantity: 1 + random(2),
+    }));
+    const { body } = await shop.post(
+      '/v1/orders',
+      {
+        customer_id: customers[random(customers.length)],
+        items: lines,
+        hold_seconds: random(4) === 0 ? 1 : 600,
+      },
+      201,
+    );
     placed.push({ ...body, isShort: Date.parse(body.expires_at) - Date.parse(body.created_at) === 1000 });
   }
-  await settle(shop, random, placed.filter((one) => !one.isShort));
+  await settle(
+    shop,
+    random,
+    placed.filter((one) => !one.isShort),
+  );
   return placed;
 }
 
@@ -51,30 +64,56 @@ async function agrees(shop, random, model, skus, customers) {
   const instants = model.map((one) => one.created_at);
   for (let i = 0; i < 60; i += 1) {
     const filter = {
-      status: pick(['draft', 'paid', 'cancelled', 'expired']), customer_id: pick([...customers, 'nobody']), sku: pick([...skus, 'nothing']),
-      created_after: pick(instants), created_before: pick(instants),
+      status: pick(['draft', 'paid', 'cancelled', 'expired']),
+      customer_id: pick([...customers, 'nobody']),
+      sku: pick([...skus, 'nothing']),
+      created_after: pick(instants),
+      created_before: pick(instants),
     };
-    const wanted = model.filter((one) => (filter.status === undefined || one.status === filter.status)
-      && (filter.customer_id === undefined || one.customer_id === filter.customer_id)
-      && (filter.sku === undefined || one.items.some((item) => item.sku === filter.sku))
-      && (filter.created_after === undefined || one.created_at >= filter.created_after)
-      && (filter.created_before === undefined || one.created_at < filter.created_before));
+    const wanted = model.filter(
+      (one) =>
+        (filter.status === undefined || one.status === filter.status) &&
+        (filter.customer_id === undefined || one.customer_id === filter.customer_id) &&
+        (filter.sku === undefined || one.items.some((item) => item.sku === filter.sku)) &&
+        (filter.created_after === undefined || one.created_at >= filter.created_after) &&
+        (filter.created_before === undefined || one.created_at < filter.created_before),
+    );
     const given = Object.entries(filter).filter(([, value]) => value !== undefined);
     const query = given.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&');
     const rows = await shop.all(`/v1/orders?${query}`, 1 + random(40));
-    assert.deepEqual(rows.map((row) => row.order_id), wanted.sort(newestFirst).map((one) => one.order_id), `seed ${seed}: ${query}`);
+    assert.deepEqual(
+      rows.map((row) => row.order_id),
+      wanted.sort(newestFirst).map((one) => one.order_id),
+      `seed ${seed}: ${query}`,
+    );
     assert.ok(rows.every((row) => filter.status === undefined || row.status === filter.status));
   }
   const held = { draft: 'active', paid: 'converted', cancelled: 'released', expired: 'released' };
   for (const sku of skus) {
     for (const status of [undefined, 'active', 'converted', 'released']) {
-      const wanted = model.flatMap((one) => one.items.filter((item) => item.sku === sku && (status === undefined || held[one.status] === status))
-        .map((item) => `${one.order_id} ${item.line} ${item.quantity} ${held[one.status]}`));
-      const rows = await shop.all(`/v1/reservations?sku=${sku}${status === undefined ? '' : `&status=${status}`}`, 1 + random(40));
-      assert.deepEqual(rows.map((row) => `${row.order_id} ${row.line} ${row.quantity} ${row.status}`).sort(), wanted.sort(), `seed ${seed}: ${sku} ${status}`);
+      const wanted = model.flatMap((one) =>
+        one.items
+          .filter((item) => item.sku === sku && (status === undefined || held[one.status] === status))
+          .map((item) => `${one.order_id} ${item.line} ${item.quantity} ${held[one.status]}`),
+      );
+      const rows = await shop.all(
+        `/v1/reservations?sku=${sku}${status === undefined ? '' : `&status=${status}`}`,
+        1 + random(40),
+      );
+      assert.deepEqual(
+        rows.map((row) => `${row.order_id} ${row.line} ${row.quantity} ${row.status}`).sort(),
+        wanted.sort(),
+        `seed ${seed}: ${sku} ${status}`,
+      );
     }
-    const sold = model.filter((one) => one.status === 'paid').flatMap((one) => one.items).filter((item) => item.sku === sku);
-    const reserved = model.filter((one) => one.status === 'draft').flatMap((one) => one.items).filter((item) => item.sku === sku);
+    const sold = model
+      .filter((one) => one.status === 'paid')
+      .flatMap((one) => one.items)
+      .filter((item) => item.sku === sku);
+    const reserved = model
+      .filter((one) => one.status === 'draft')
+      .flatMap((one) => one.items)
+      .filter((item) => item.sku === sku);
     const sum = (items) => items.reduce((total, item) => total + item.quantity, 0);
     assert.equal(await shop.stock(sku), `${100_000 - sum(sold)} on hand, ${sum(reserved)} reserved`);
   }
@@ -93,7 +132,7 @@ describe('lists and the model', () => {
     const customers = ['ada', 'ben', 'cleo', 'Zoë 客', 'a&b=c d+e%'];
     const model = [];
     for (const restart of [null, () => shop.stop(), () => shop.kill()]) {
-      model.push(...await placeSome(shop, random, skus, customers, 60));
+      model.push(...(await placeSome(shop, random, skus, customers, 60)));
       if (restart !== null) {
         await restart();
         await shop.start();
@@ -113,7 +152,8 @@ describe('a hundred thousand orders', () => {
   const BATCHES = 120;
   const batch = (sku, n) => ({
     orders: Array.from({ length: 1000 }, (_, i) =>
-      order(`customer-${(n * 1000 + i) % 997}`, { [sku]: 1 }, { idempotency_key: `many-${sku}-${n}-${i}` })),
+      order(`customer-${(n * 1000 + i) % 997}`, { [sku]: 1 }, { idempotency_key: `many-${sku}-${n}-${i}` }),
+    ),
   });
 
   test('keep their keys and customers, across a crash too', { timeout: 120_000 }, async () => {
@@ -130,22 +170,45 @@ describe('a hundred thousand orders', () => {
       assert.equal(await shop.stock(sku), `1000000 on hand, ${count} reserved`);
       for (const n of [0, 1, 37, 64, 65, 66, 98, 118, BATCHES - 1]) {
         const { body } = await shop.post('/v1/orders/batch', batch(sku, n), 200);
-        assert.ok(body.results.every((result) => result.replayed === true), `batch ${n} was not recognised`);
-        assert.deepEqual(body.results.map((result) => result.order), placed[n]);
+        assert.ok(
+          body.results.every((result) => result.replayed === true),
+          `batch ${n} was not recognised`,
+        );
+        assert.deepEqual(
+          body.results.map((result) => result.order),
+          placed[n],
+        );
       }
       const flat = placed.flat();
       for (const customer of [0, 1, 500, 996]) {
-        const wanted = flat.filter((_, i) => i % 997 === customer).map((one) => one.order_id).reverse();
+        const wanted = flat
+          .filter((one) => one.customer_id === `customer-${customer}`)
+          .map((one) => one.order_id)
+          .reverse();
         const rows = await shop.all(`/v1/orders?customer_id=customer-${customer}`);
-        assert.deepEqual(rows.map((row) => row.order_id), wanted);
+        assert.deepEqual(
+          rows.map((row) => row.order_id),
+          wanted,
+        );
       }
-      const other = await shop.post('/v1/orders', order('c', { [sku]: 1 }), '422 idempotency_key_reused', { key: `many-${sku}-3-7` });
+      const other = await shop.post('/v1/orders', order('c', { [sku]: 1 }), '422 idempotency_key_reused', {
+        key: `many-${sku}-3-7`,
+      });
       assert.equal(other.body.status, 422);
       assert.equal(await shop.stock(sku), `1000000 on hand, ${count} reserved`);
     };
     await check();
+
+    /* Customer 500 has 120 of them. */
+    const limited = async (expected) => shop.post('/v1/orders', order('customer-500', { [sku]: 1 }), expected);
+    await shop.patch(`/v1/variants/${sku}`, { max_per_customer: 121 }, 200);
+    const { body: last } = await limited(201);
+    assert.equal((await limited('409 purchase_limit')).body.already, 121);
     await shop.kill();
     await shop.start();
+    assert.equal((await limited('409 purchase_limit')).body.already, 121);
+    await shop.post(`/v1/orders/${last.order_id}/cancel`, {}, 200);
+    placed.push([last]);
     await check();
     await shop.stop();
     await shop.start();

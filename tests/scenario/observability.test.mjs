@@ -28,14 +28,25 @@ describe('observability', () => {
     }
     return values;
   };
-  const family = (values, name) => Object.keys(values).filter((key) => key.replace(/\{.*/, '').replace(/_(bucket|sum|count)$/, '') === name);
+  const family = (values, name) =>
+    Object.keys(values).filter((key) => key.replace(/\{.*/, '').replace(/_(bucket|sum|count)$/, '') === name);
 
   test('every promised metric is there', async () => {
     await shop.places({ [await shop.sells(5)]: 1 });
     const values = await metrics();
-    for (const name of ['holdfast_http_requests_total', 'holdfast_http_request_duration_seconds', 'holdfast_http_connections',
-      'holdfast_queue_depth', 'holdfast_batch_size', 'holdfast_commit_duration_seconds', 'holdfast_orders_total', 'holdfast_live_holds',
-      'holdfast_timeout_lateness_seconds', 'holdfast_stock_outs_total', 'holdfast_store_errors_total']) {
+    for (const name of [
+      'holdfast_http_requests_total',
+      'holdfast_http_request_duration_seconds',
+      'holdfast_http_connections',
+      'holdfast_queue_depth',
+      'holdfast_batch_size',
+      'holdfast_commit_duration_seconds',
+      'holdfast_orders_total',
+      'holdfast_live_holds',
+      'holdfast_timeout_lateness_seconds',
+      'holdfast_stock_outs_total',
+      'holdfast_store_errors_total',
+    ]) {
       assert.ok(family(values, name).length > 0, `${name} is missing`);
     }
   });
@@ -80,13 +91,24 @@ describe('observability', () => {
       const bucket = /^(\w+)_bucket\{(.*?),?le="([^"]+)"\}$/.exec(key);
       if (bucket !== null) {
         const name = bucket[2] === '' ? bucket[1] : `${bucket[1]}{${bucket[2]}}`;
-        series.set(name, [...(series.get(name) ?? []), { bound: Number(bucket[3].replace('+Inf', 'Infinity')), value }]);
+        series.set(name, [
+          ...(series.get(name) ?? []),
+          { bound: Number(bucket[3].replace('+Inf', 'Infinity')), value },
+        ]);
       }
     }
     assert.ok(series.size > 0);
     for (const [name, buckets] of series) {
-      assert.deepEqual(buckets.map(({ bound }) => bound), buckets.map(({ bound }) => bound).sort((a, b) => a - b), name);
-      assert.deepEqual(buckets.map(({ value }) => value), buckets.map(({ value }) => value).sort((a, b) => a - b), name);
+      assert.deepEqual(
+        buckets.map(({ bound }) => bound),
+        buckets.map(({ bound }) => bound).sort((a, b) => a - b),
+        name,
+      );
+      assert.deepEqual(
+        buckets.map(({ value }) => value),
+        buckets.map(({ value }) => value).sort((a, b) => a - b),
+        name,
+      );
       assert.equal(buckets.at(-1).bound, Infinity, name);
       const count = name.replace(/(?=\{)|$/, '_count');
       assert.equal(values[count], buckets.at(-1).value, name);
@@ -105,9 +127,11 @@ describe('observability', () => {
     assert.equal(body.openapi, '3.1.0');
   });
 
-  test('the log is JSON, a line an event, with the request\'s id', async () => {
+  test("the log is JSON, a line an event, with the request's id", async () => {
     await shop.get('/v1/orders?limit=1', 200, { headers: { 'X-Request-Id': 'find-me' } });
-    const entry = await until('the request is logged', () => shop.server.log.find((one) => one.request_id === 'find-me'));
+    const entry = await until('the request is logged', () =>
+      shop.server.log.find((one) => one.request_id === 'find-me'),
+    );
     assert.deepEqual([entry.method, entry.path, entry.status], ['GET', '/v1/orders', 200]);
     for (const one of shop.server.log) {
       assert.notEqual(one.event, 'not_json', one.line);

@@ -17,14 +17,20 @@ function* nodes(node, path = '#') {
   }
 }
 const operations = Object.entries(document.paths).flatMap(([path, item]) =>
-  ['get', 'post', 'patch', 'delete'].filter((method) => item[method]).map((method) => [`${method} ${path}`, item[method], item]));
+  ['get', 'post', 'patch', 'delete']
+    .filter((method) => item[method])
+    .map((method) => [`${method} ${path}`, item[method], item]),
+);
 
 describe('openapi.json', () => {
   test('every reference leads somewhere, every component is used', () => {
     const used = new Set();
     for (const [path, node] of nodes(document)) {
       if (node.$ref !== undefined) {
-        const found = node.$ref.slice(2).split('/').reduce((inner, name) => inner?.[name], document);
+        const found = node.$ref
+          .slice(2)
+          .split('/')
+          .reduce((inner, name) => inner?.[name], document);
         assert.ok(found, `${path} refers to ${node.$ref}`);
         assert.deepEqual(Object.keys(node), ['$ref'], `${path} has more than its reference`);
         used.add(node.$ref);
@@ -32,7 +38,10 @@ describe('openapi.json', () => {
     }
     for (const [kind, components] of Object.entries(document.components)) {
       for (const name of Object.keys(components)) {
-        assert.ok(kind === 'securitySchemes' || used.has(`#/components/${kind}/${name}`), `${kind}/${name} is not used`);
+        assert.ok(
+          kind === 'securitySchemes' || used.has(`#/components/${kind}/${name}`),
+          `${kind}/${name} is not used`,
+        );
       }
     }
   });
@@ -45,25 +54,47 @@ describe('openapi.json', () => {
       assert.ok(!names.has(operation.operationId), `${operation.operationId} twice`);
       names.add(operation.operationId);
       assert.ok(operation.summary && operation.security && operation.responses.default, where);
-      assert.ok(operation.tags.every((tag) => tags.includes(tag)), where);
+      assert.ok(
+        operation.tags.every((tag) => tags.includes(tag)),
+        where,
+      );
     }
   });
 
   test('every path parameter is declared', () => {
     for (const [path, item] of Object.entries(document.paths)) {
       const wanted = [...path.matchAll(/\{([^}]+)\}/g)].map((match) => match[1]);
-      const declared = (item.parameters ?? []).map((one) => document.components.parameters[one.$ref.split('/').at(-1)].name);
+      const declared = (item.parameters ?? []).map(
+        (one) => document.components.parameters[one.$ref.split('/').at(-1)].name,
+      );
       assert.deepEqual(declared, wanted, path);
     }
   });
 
   test('every POST takes an Idempotency-Key, and request objects are closed', () => {
     for (const [where, operation] of operations.filter(([name]) => name.startsWith('post'))) {
-      assert.ok(operation.parameters.some((one) => one.$ref?.endsWith('/IdempotencyKey')), where);
+      assert.ok(
+        operation.parameters.some((one) => one.$ref?.endsWith('/IdempotencyKey')),
+        where,
+      );
     }
-    for (const name of ['CreateSimpleProduct', 'CreateProductWithVariants', 'CreateVariant', 'UpdateProduct', 'UpdateVariant',
-      'AdjustStockByDelta', 'AdjustStockToCount', 'PlaceOrder', 'PlaceOrderItem', 'PlaceOrders', 'PlaceOrdersMember', 'PayOrder',
-      'CancelOrder', 'ExtendHold', 'Price']) {
+    for (const name of [
+      'CreateSimpleProduct',
+      'CreateProductWithVariants',
+      'CreateVariant',
+      'UpdateProduct',
+      'UpdateVariant',
+      'AdjustStockByDelta',
+      'AdjustStockToCount',
+      'PlaceOrder',
+      'PlaceOrderItem',
+      'PlaceOrders',
+      'PlaceOrdersMember',
+      'PayOrder',
+      'CancelOrder',
+      'ExtendHold',
+      'Price',
+    ]) {
       assert.equal(document.components.schemas[name].additionalProperties, false, name);
     }
   });

@@ -15,7 +15,9 @@ describe('a full queue', () => {
     let busy = 0;
     for (let round = 0; open.length > 0; round += 1) {
       assert.ok(round < 200, `${open.length} batches never got in`);
-      const answers = await Promise.all(open.map(({ body, key }) => shop.post('/v1/orders/batch', body, undefined, { key })));
+      const answers = await Promise.all(
+        open.map(({ body, key }) => shop.post('/v1/orders/batch', body, undefined, { key })),
+      );
       for (const answer of answers.filter(({ status }) => status !== 200)) {
         assert.deepEqual([answer.status, answer.body.code], [503, 'busy']);
         assert.match(answer.headers['retry-after'], /^\d+$/);
@@ -35,7 +37,10 @@ describe('a full queue', () => {
     await shop.get('/readyz');
     await shop.get(`/v1/stock/${sku}`);
     const counts = tally(await flood);
-    assert.deepEqual(Object.keys(counts).filter((name) => !['200', '503 busy'].includes(name)), []);
+    assert.deepEqual(
+      Object.keys(counts).filter((name) => !['200', '503 busy'].includes(name)),
+      [],
+    );
   });
 });
 
@@ -45,10 +50,12 @@ describe('too many connections', () => {
   test('are refused with 503, those that are there are served', async () => {
     await shop.get('/healthz');
     const wires = await times(30, () => Wire.open(shop.server.port));
-    const answers = await Promise.all(wires.map(async (wire) => {
-      wire.send('GET /healthz HTTP/1.1\r\nHost: shop\r\n\r\n');
-      return wire.answer();
-    }));
+    const answers = await Promise.all(
+      wires.map(async (wire) => {
+        wire.send('GET /healthz HTTP/1.1\r\nHost: shop\r\n\r\n');
+        return wire.answer();
+      }),
+    );
     const statuses = answers.map((answer) => answer?.status);
     assert.ok(statuses.filter((status) => status === 200).length >= 15, `${statuses}`);
     assert.ok(statuses.filter((status) => status !== 200).length >= 10, `${statuses}`);

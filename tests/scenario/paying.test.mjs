@@ -7,7 +7,12 @@ describe('paying', () => {
   const shop = useShop();
   const pay = async ({ order_id: id }, body, expected, options) =>
     (await shop.post(`/v1/orders/${id}/pay`, body, expected, options)).body;
-  const refund = (reference, reason, amount = euro(1999)) => ({ payment_reference: reference, status: 'refund_due', amount, reason });
+  const refund = (reference, reason, amount = euro(1999)) => ({
+    payment_reference: reference,
+    status: 'refund_due',
+    amount,
+    reason,
+  });
   const without = ({ created_at, ...rest }) => rest;
 
   /* An expired order, whose stock somebody else may have taken since. */
@@ -27,25 +32,47 @@ describe('paying', () => {
     const reference = newKey('pi');
     const paid = await pay(placed, { payment_reference: reference, amount: euro(3998) }, 200);
     assert.deepEqual([paid.status, paid.version, paid.items[0].reservation], ['paid', 2, 'converted']);
-    assert.deepEqual(paid.payments.map(without),
-      [{ payment_reference: reference, status: 'accepted', amount: euro(3998), reason: null }]);
+    assert.deepEqual(paid.payments.map(without), [
+      { payment_reference: reference, status: 'accepted', amount: euro(3998), reason: null },
+    ]);
     assert.equal(paid.revived, undefined);
     assert.deepEqual(await shop.sees(placed), paid);
     assert.equal(await shop.stock(sku), '8 on hand, 0 reserved');
     const sales = (await shop.all(`/v1/stock/${sku}/movements`)).filter((row) => row.reason === 'sale');
-    assert.deepEqual(sales.map((row) => [row.delta, row.order_id, row.stock_quantity]), [[-2, placed.order_id, 8]]);
+    assert.deepEqual(
+      sales.map((row) => [row.delta, row.order_id, row.stock_quantity]),
+      [[-2, placed.order_id, 8]],
+    );
     const { body: holds } = await shop.get(`/v1/reservations?sku=${sku}`);
-    assert.deepEqual(holds.data.map((hold) => hold.status), ['converted']);
+    assert.deepEqual(
+      holds.data.map((hold) => hold.status),
+      ['converted'],
+    );
     assert.deepEqual(await shop.eventTypes(placed), ['order.created', 'order.paid']);
   });
 
   test('every line has a sale movement of its own', async () => {
     const sku = await shop.sells(10);
-    const { body: placed } = await shop.post('/v1/orders',
-      { customer_id: 'c-1', items: [{ sku, quantity: 1 }, { sku, quantity: 3 }] }, 201);
+    const { body: placed } = await shop.post(
+      '/v1/orders',
+      {
+        customer_id: 'c-1',
+        items: [
+          { sku, quantity: 1 },
+          { sku, quantity: 3 },
+        ],
+      },
+      201,
+    );
     await shop.pays(placed);
     const sales = (await shop.all(`/v1/stock/${sku}/movements`)).filter((row) => row.reason === 'sale');
-    assert.deepEqual(sales.map((row) => [row.delta, row.stock_quantity]), [[-1, 9], [-3, 6]]);
+    assert.deepEqual(
+      sales.map((row) => [row.delta, row.stock_quantity]),
+      [
+        [-1, 9],
+        [-3, 6],
+      ],
+    );
   });
 
   test('the same reference again has the same answer, and no further effect', async () => {
@@ -54,8 +81,11 @@ describe('paying', () => {
     const reference = newKey('pi');
     const first = await pay(placed, { payment_reference: reference }, 200);
     assert.deepEqual(await pay(placed, { payment_reference: reference, amount: euro(1999) }, 200), first);
-    assert.deepEqual(await pay(placed, { payment_reference: reference, amount: euro(7) }, 200), first,
-      'a reference is judged once, whatever amount is named later');
+    assert.deepEqual(
+      await pay(placed, { payment_reference: reference, amount: euro(7) }, 200),
+      first,
+      'a reference is judged once, whatever amount is named later',
+    );
     assert.deepEqual(await shop.eventTypes(placed), ['order.created', 'order.paid']);
   });
 
@@ -77,12 +107,17 @@ describe('paying', () => {
   test('a late payment revives the order where the stock is still there', async () => {
     const { sku, placed } = await expired(false);
     const paid = await pay(placed, { payment_reference: newKey('pi') }, 200);
-    assert.deepEqual([paid.status, paid.revived, paid.cancel_reason, paid.items[0].reservation],
-      ['paid', true, undefined, 'converted']);
+    assert.deepEqual(
+      [paid.status, paid.revived, paid.cancel_reason, paid.items[0].reservation],
+      ['paid', true, undefined, 'converted'],
+    );
     assert.equal((await shop.sees(placed)).revived, true);
     assert.equal(await shop.stock(sku), '0 on hand, 0 reserved');
     const events = await shop.all(`/v1/orders/${placed.order_id}/events`);
-    assert.deepEqual(events.map((event) => event.type), ['order.created', 'order.expired', 'order.paid']);
+    assert.deepEqual(
+      events.map((event) => event.type),
+      ['order.created', 'order.expired', 'order.paid'],
+    );
     assert.equal(events[2].data.revived, true);
     const again = await pay(placed, { payment_reference: newKey('pi') }, '409 already_paid');
     assert.equal(again.order.revived, true);
@@ -104,11 +139,13 @@ describe('paying', () => {
   test('a payment at the deadline is late, whether or not the sweep was there before it', async () => {
     const skus = await times(20, () => shop.sells(1));
     const placed = await times(20, (i) => shop.places({ [skus[i]]: 1 }, { hold_seconds: 1 }));
-    await Promise.all(placed.map(async (one) => {
-      await untilTime(one.expires_at);
-      assert.equal((await shop.pays(one)).revived, true);
-      assert.deepEqual(await shop.eventTypes(one), ['order.created', 'order.expired', 'order.paid']);
-    }));
+    await Promise.all(
+      placed.map(async (one) => {
+        await untilTime(one.expires_at);
+        assert.equal((await shop.pays(one)).revived, true);
+        assert.deepEqual(await shop.eventTypes(one), ['order.created', 'order.expired', 'order.paid']);
+      }),
+    );
   });
 
   test('a late payment is not measured against the purchase limit', async () => {
@@ -145,7 +182,10 @@ describe('paying', () => {
     assert.deepEqual(again.payment, first.payment, 'a reference is judged once');
     const paid = await shop.pays(placed);
     assert.equal(paid.status, 'paid');
-    assert.deepEqual(paid.payments.map((payment) => payment.status), [...Array(5).fill('refund_due'), 'accepted']);
+    assert.deepEqual(
+      paid.payments.map((payment) => payment.status),
+      [...Array(5).fill('refund_due'), 'accepted'],
+    );
     assert.equal(await shop.stock(sku), '4 on hand, 0 reserved');
   });
 
@@ -184,7 +224,8 @@ describe('paying', () => {
     const sku = await shop.sells(5);
     const placed = await shop.places({ [sku]: 1 });
     const answers = await times(20, (i) =>
-      shop.post(`/v1/orders/${placed.order_id}/pay`, { payment_reference: `race-${placed.order_id}-${i}` }, undefined));
+      shop.post(`/v1/orders/${placed.order_id}/pay`, { payment_reference: `race-${placed.order_id}-${i}` }, undefined),
+    );
     assert.equal(answers.filter((answer) => answer.status === 200).length, 1);
     assert.equal(answers.filter((answer) => answer.body.code === 'already_paid').length, 19);
     const { payments } = await shop.sees(placed);
@@ -199,7 +240,9 @@ describe('paying', () => {
       const placed = await shop.places({ [sku]: 1 });
       const path = `/v1/orders/${placed.order_id}`;
       const [paid, cancelled] = await Promise.all([
-        shop.post(`${path}/pay`, { payment_reference: newKey('pi') }, undefined), shop.post(`${path}/cancel`, {}, undefined)]);
+        shop.post(`${path}/pay`, { payment_reference: newKey('pi') }, undefined),
+        shop.post(`${path}/cancel`, {}, undefined),
+      ]);
       if (paid.status === 200) {
         assert.equal(cancelled.body.code, 'order_already_paid');
       } else {
@@ -213,8 +256,9 @@ describe('paying', () => {
     const placed = await times(10, () => shop.places({ [sku]: 1 }, { hold_seconds: 1 }));
     await Promise.all(placed.map((one) => shop.expired(one)));
     await shop.post(`/v1/stock/${sku}/adjustments`, { set_to: 1, expected: 10 }, 201);
-    const answers = await Promise.all(placed.map((one) =>
-      shop.post(`/v1/orders/${one.order_id}/pay`, { payment_reference: newKey('pi') }, undefined)));
+    const answers = await Promise.all(
+      placed.map((one) => shop.post(`/v1/orders/${one.order_id}/pay`, { payment_reference: newKey('pi') }, undefined)),
+    );
     assert.equal(answers.filter((answer) => answer.status === 200).length, 1);
     assert.equal(answers.filter((answer) => answer.body.code === 'paid_after_expiry').length, 9);
     assert.equal(await shop.stock(sku), '0 on hand, 0 reserved');
@@ -223,9 +267,17 @@ describe('paying', () => {
   test('what is no payment is refused', async () => {
     const sku = await shop.sells(5);
     const placed = await shop.places({ [sku]: 1 });
-    for (const body of [{}, { payment_reference: '' }, { payment_reference: 'x'.repeat(256) }, { payment_reference: 7 },
-      { payment_reference: 'a\u0001' }, { payment_reference: 'pi', amount: 1999 }, { payment_reference: 'pi', amount: euro(-1) },
-      { payment_reference: 'pi', amount: { amount: 1999, currency: 'XXX' } }, []]) {
+    for (const body of [
+      {},
+      { payment_reference: '' },
+      { payment_reference: 'x'.repeat(256) },
+      { payment_reference: 7 },
+      { payment_reference: 'a\u0001' },
+      { payment_reference: 'pi', amount: 1999 },
+      { payment_reference: 'pi', amount: euro(-1) },
+      { payment_reference: 'pi', amount: { amount: 1999, currency: 'XXX' } },
+      [],
+    ]) {
       await pay(placed, body, '422 invalid_request');
     }
     await pay(placed, { payment_reference: 'pi', method: 'card' }, '422 unknown_field');

@@ -10,11 +10,16 @@ describe('the payment timeout', () => {
     const sku = await shop.sells(5);
     const placed = await shop.places({ [sku]: 3 }, { hold_seconds: 1 });
     const seen = await shop.expired(placed);
-    assert.deepEqual([seen.status, seen.cancel_reason, seen.items[0].reservation, seen.version],
-      ['expired', 'payment_timeout', 'released', 2]);
+    assert.deepEqual(
+      [seen.status, seen.cancel_reason, seen.items[0].reservation, seen.version],
+      ['expired', 'payment_timeout', 'released', 2],
+    );
     assert.equal(await shop.stock(sku), '5 on hand, 0 reserved');
     const events = await shop.all(`/v1/orders/${placed.order_id}/events`);
-    assert.deepEqual(events.map((event) => event.type), ['order.created', 'order.expired']);
+    assert.deepEqual(
+      events.map((event) => event.type),
+      ['order.created', 'order.expired'],
+    );
   });
 
   test('when idle it is late by less than 50 ms', async () => {
@@ -22,12 +27,14 @@ describe('the payment timeout', () => {
     const lateness = [];
     for (let i = 0; i < 8; i += 1) {
       const placed = await shop.places({ [sku]: 1 }, { hold_seconds: 1 });
-      lateness.push((async () => {
-        await sleep(Date.parse(placed.expires_at) + 300 - Date.now());
-        const [, event] = await shop.all(`/v1/orders/${placed.order_id}/events`);
-        assert.equal(event?.type, 'order.expired', 'not released 300 ms after its deadline');
-        return Date.parse(event.created_at) - Date.parse(placed.expires_at);
-      })());
+      lateness.push(
+        (async () => {
+          await sleep(Date.parse(placed.expires_at) + 300 - Date.now());
+          const [, event] = await shop.all(`/v1/orders/${placed.order_id}/events`);
+          assert.equal(event?.type, 'order.expired', 'not released 300 ms after its deadline');
+          return Date.parse(event.created_at) - Date.parse(placed.expires_at);
+        })(),
+      );
       await sleep(130);
     }
     const sorted = (await Promise.all(lateness)).sort((a, b) => a - b);
@@ -37,8 +44,13 @@ describe('the payment timeout', () => {
 
   test('thousands that fall due together are each released exactly once', async () => {
     const sku = await shop.sells(3000);
-    const bodies = await times(3, () => shop.post('/v1/orders/batch',
-      { orders: Array.from({ length: 1000 }, (_, i) => order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 })) }, 200));
+    const bodies = await times(3, () =>
+      shop.post(
+        '/v1/orders/batch',
+        { orders: Array.from({ length: 1000 }, (_, i) => order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 })) },
+        200,
+      ),
+    );
     const placed = bodies.flatMap(({ body }) => body.results.map((result) => result.order));
     assert.equal(await shop.stock(sku), '3000 on hand, 3000 reserved');
     await until('all stock is back', async () => (await shop.stock(sku)) === '3000 on hand, 0 reserved', 8000);
@@ -53,25 +65,43 @@ describe('the payment timeout', () => {
 
   test('no order is refused for stock that only overdue holds tie up', async () => {
     const sku = await shop.sells(2000);
-    const { body } = await shop.post('/v1/orders/batch',
-      { orders: Array.from({ length: 1000 }, (_, i) => order(`c-${i}`, { [sku]: 2 }, { hold_seconds: 1 })) }, 200);
+    const { body } = await shop.post(
+      '/v1/orders/batch',
+      { orders: Array.from({ length: 1000 }, (_, i) => order(`c-${i}`, { [sku]: 2 }, { hold_seconds: 1 })) },
+      200,
+    );
     const deadlines = body.results.map((result) => result.order.expires_at).sort();
     await shop.post('/v1/orders', order('early', { [sku]: 1 }), '409 insufficient_stock');
     await untilTime(deadlines.at(-1));
     const answers = await times(50, (i) => shop.post('/v1/orders', order(`late-${i}`, { [sku]: 40 }), undefined));
-    assert.deepEqual(answers.map((answer) => answer.status), Array(50).fill(201));
+    assert.deepEqual(
+      answers.map((answer) => answer.status),
+      Array(50).fill(201),
+    );
     assert.equal(await shop.stock(sku), '2000 on hand, 2000 reserved');
   });
 
   test('nor a batch, nor an adjustment', async () => {
     const sku = await shop.sells(1000);
-    const { body } = await shop.post('/v1/orders/batch',
-      { orders: Array.from({ length: 1000 }, (_, i) => order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 })) }, 200);
-    await untilTime(body.results.map((result) => result.order.expires_at).sort().at(-1));
+    const { body } = await shop.post(
+      '/v1/orders/batch',
+      { orders: Array.from({ length: 1000 }, (_, i) => order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 })) },
+      200,
+    );
+    await untilTime(
+      body.results
+        .map((result) => result.order.expires_at)
+        .sort()
+        .at(-1),
+    );
     const [batch, adjusted] = await Promise.all([
       shop.post('/v1/orders/batch', { orders: [order('b', { [sku]: 400 }), order('b', { [sku]: 100 })] }, 200),
-      shop.post(`/v1/stock/${sku}/adjustments`, { delta: -500 }, 201)]);
-    assert.deepEqual(batch.body.results.map((result) => result.status), [201, 201]);
+      shop.post(`/v1/stock/${sku}/adjustments`, { delta: -500 }, 201),
+    ]);
+    assert.deepEqual(
+      batch.body.results.map((result) => result.status),
+      [201, 201],
+    );
     assert.equal(adjusted.body.stock_quantity, 500);
     assert.equal(await shop.stock(sku), '500 on hand, 500 reserved');
   });
@@ -86,12 +116,17 @@ describe('the payment timeout', () => {
   test('payments that race the deadline are decided once', async () => {
     const sku = await shop.sells(60);
     const placed = await times(60, () => shop.places({ [sku]: 1 }, { hold_seconds: 1 }));
-    await Promise.all(placed.map(async (one, i) => {
-      await sleep(Date.parse(one.expires_at) - Date.now() + (i - 30) * 2);
-      const paid = await shop.pays(one);
-      const types = await shop.eventTypes(one);
-      assert.deepEqual(types, paid.revived ? ['order.created', 'order.expired', 'order.paid'] : ['order.created', 'order.paid']);
-    }));
+    await Promise.all(
+      placed.map(async (one, i) => {
+        await sleep(Date.parse(one.expires_at) - Date.now() + (i - 30) * 2);
+        const paid = await shop.pays(one);
+        const types = await shop.eventTypes(one);
+        assert.deepEqual(
+          types,
+          paid.revived ? ['order.created', 'order.expired', 'order.paid'] : ['order.created', 'order.paid'],
+        );
+      }),
+    );
     assert.equal(await shop.stock(sku), '0 on hand, 0 reserved');
   });
 });

@@ -11,11 +11,20 @@ describe('placing orders', () => {
   test('an order holds its stock until its deadline', async () => {
     const sku = await shop.sells(50);
     const { body, headers } = await shop.post('/v1/orders', order('c-1', { [sku]: 2 }, { hold_seconds: 60 }), 201);
-    assert.deepEqual({ ...body, order_id: null, created_at: null, expires_at: null }, {
-      order_id: null, status: 'draft', customer_id: 'c-1',
-      items: [{ line: 1, sku, quantity: 2, unit_price: euro(1999), reservation: 'active' }],
-      total: euro(3998), metadata: {}, created_at: null, expires_at: null, version: 1,
-    });
+    assert.deepEqual(
+      { ...body, order_id: null, created_at: null, expires_at: null },
+      {
+        order_id: null,
+        status: 'draft',
+        customer_id: 'c-1',
+        items: [{ line: 1, sku, quantity: 2, unit_price: euro(1999), reservation: 'active' }],
+        total: euro(3998),
+        metadata: {},
+        created_at: null,
+        expires_at: null,
+        version: 1,
+      },
+    );
     assert.equal(Date.parse(body.expires_at) - Date.parse(body.created_at), 60_000);
     assert.match(body.created_at, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
     assert.ok(Math.abs(Date.parse(body.created_at) - Date.now()) < 5000);
@@ -24,7 +33,9 @@ describe('placing orders', () => {
     assert.deepEqual((await shop.get(headers.location)).body, { ...body, payments: [] });
     assert.equal(await shop.stock(sku), '50 on hand, 2 reserved');
     const { body: holds } = await shop.get(`/v1/reservations?sku=${sku}`);
-    assert.deepEqual(holds.data, [{ order_id: body.order_id, line: 1, sku, quantity: 2, status: 'active', expires_at: body.expires_at }]);
+    assert.deepEqual(holds.data, [
+      { order_id: body.order_id, line: 1, sku, quantity: 2, status: 'active', expires_at: body.expires_at },
+    ]);
   });
 
   test('a hold lasts 15 minutes unless the order says otherwise', async () => {
@@ -51,7 +62,11 @@ describe('placing orders', () => {
     const [sku, other] = [await shop.sells(5), await shop.sells(0)];
     const twice = (first, second) => ({
       customer_id: 'c-1',
-      items: [{ sku, quantity: first }, { sku: other, quantity: 1 }, { sku, quantity: second }],
+      items: [
+        { sku, quantity: first },
+        { sku: other, quantity: 1 },
+        { sku, quantity: second },
+      ],
     });
     const problem = await place(twice(3, 3), '409 insufficient_stock');
     assert.deepEqual(problem.lines, [
@@ -59,8 +74,23 @@ describe('placing orders', () => {
       { line: 2, sku: other, requested: 1, available: 0 },
       { line: 3, sku, requested: 3, available: 5 },
     ]);
-    const enough = await place({ customer_id: 'c-1', items: [{ sku, quantity: 3 }, { sku, quantity: 2 }] }, 201);
-    assert.deepEqual(enough.items.map((item) => [item.line, item.quantity]), [[1, 3], [2, 2]]);
+    const enough = await place(
+      {
+        customer_id: 'c-1',
+        items: [
+          { sku, quantity: 3 },
+          { sku, quantity: 2 },
+        ],
+      },
+      201,
+    );
+    assert.deepEqual(
+      enough.items.map((item) => [item.line, item.quantity]),
+      [
+        [1, 3],
+        [2, 2],
+      ],
+    );
     assert.deepEqual(enough.total, euro(5 * 1999));
     assert.equal(await shop.stock(sku), '5 on hand, 5 reserved');
   });
@@ -86,7 +116,7 @@ describe('placing orders', () => {
     await place({ customer_id: 'c-1', items: [half, half] }, '422 total_too_large');
   });
 
-  test('a customer\'s purchase limit counts live holds, paid orders and all lines', async () => {
+  test("a customer's purchase limit counts live holds, paid orders and all lines", async () => {
     const sku = await shop.sells(50, { max_per_customer: 3 });
     const buy = (quantity, expected, customer = 'c-1') => place(order(customer, { [sku]: quantity }), expected);
     await buy(4, '409 purchase_limit');
@@ -95,7 +125,16 @@ describe('placing orders', () => {
     const held = await buy(1, 201);
     const problem = await buy(2, '409 purchase_limit');
     assert.deepEqual([problem.sku, problem.limit, problem.already, problem.requested], [sku, 3, 2, 2]);
-    await place({ customer_id: 'c-1', items: [{ sku, quantity: 1 }, { sku, quantity: 1 }] }, '409 purchase_limit');
+    await place(
+      {
+        customer_id: 'c-1',
+        items: [
+          { sku, quantity: 1 },
+          { sku, quantity: 1 },
+        ],
+      },
+      '409 purchase_limit',
+    );
     await buy(3, 201, 'c-2');
     await shop.post(`/v1/orders/${held.order_id}/cancel`, undefined, 200);
     await buy(2, 201);
@@ -110,7 +149,7 @@ describe('placing orders', () => {
     assert.equal(await shop.stock(sku), '1000 on hand, 7 reserved');
   });
 
-  test('where several refusals apply, the first in the contract\'s order is answered', async () => {
+  test("where several refusals apply, the first in the contract's order is answered", async () => {
     const euros = await shop.sells(1, { max_per_customer: 1, price: euro(1_000_000_000_000_000) });
     const yen = await shop.sells(1, { price: { amount: 1, currency: 'JPY' } });
     const limited = await shop.sells(1, { max_per_customer: 1 });
@@ -128,11 +167,22 @@ describe('placing orders', () => {
     await place(order('c-1', { [sku]: 1_000_000 }), 201);
     for (const quantity of [0, -1, 1_000_001, 1.5, 1e300, '2', true, null, {}]) {
       const problem = await place({ customer_id: 'c-1', items: [{ sku, quantity }] }, undefined);
-      assert.ok(['invalid_quantity', 'invalid_request', 'invalid_json'].includes(problem.code), JSON.stringify(problem));
+      assert.ok(
+        ['invalid_quantity', 'invalid_request', 'invalid_json'].includes(problem.code),
+        JSON.stringify(problem),
+      );
       assert.equal(problem.status, problem.code === 'invalid_json' ? 400 : 422);
     }
-    const problem = await place({ customer_id: 'c-1', items: [{ sku, quantity: 1 }, { sku, quantity: 0 }] },
-      '422 invalid_quantity');
+    const problem = await place(
+      {
+        customer_id: 'c-1',
+        items: [
+          { sku, quantity: 1 },
+          { sku, quantity: 0 },
+        ],
+      },
+      '422 invalid_quantity',
+    );
     assert.deepEqual(fields(problem), ['items[1].quantity']);
     for (const number of ['1.0', '1e0', '9223372036854775808', '-9223372036854775809']) {
       const raw = `{"customer_id": "c-1", "items": [{"sku": "${sku}", "quantity": ${number}}]}`;
@@ -145,16 +195,28 @@ describe('placing orders', () => {
     const skus = await times(100, () => shop.sells(5, { price: euro(1) }));
     const lines = Object.fromEntries(skus.map((sku) => [sku, 1]));
     const placed = await place(order('c-1', lines), 201);
-    assert.deepEqual(placed.items.map((item) => item.line), Array.from({ length: 100 }, (_, i) => i + 1));
-    assert.deepEqual(placed.items.map((item) => item.sku), skus);
+    assert.deepEqual(
+      placed.items.map((item) => item.line),
+      Array.from({ length: 100 }, (_, i) => i + 1),
+    );
+    assert.deepEqual(
+      placed.items.map((item) => item.sku),
+      skus,
+    );
     const items = [...skus, skus[0]].map((sku) => ({ sku, quantity: 1 }));
     assert.deepEqual(fields(await place({ customer_id: 'c-1', items }, '422 invalid_request')), ['items']);
     assert.deepEqual(fields(await place({ customer_id: 'c-1', items: [] }, '422 invalid_request')), ['items']);
   });
 
   test('every wrong field is named at once', async () => {
-    const problem = await place({ items: [{ sku: '', quantity: 1 }, 7], hold_seconds: 0, metadata: [] }, '422 invalid_request');
-    assert.deepEqual(fields(problem).sort(), ['customer_id', 'hold_seconds', 'items[0].sku', 'items[1]', 'metadata'].sort());
+    const problem = await place(
+      { items: [{ sku: '', quantity: 1 }, 7], hold_seconds: 0, metadata: [] },
+      '422 invalid_request',
+    );
+    assert.deepEqual(
+      fields(problem).sort(),
+      ['customer_id', 'hold_seconds', 'items[0].sku', 'items[1]', 'metadata'].sort(),
+    );
   });
 
   test('unknown fields are refused by name, wherever they are', async () => {
@@ -188,14 +250,27 @@ describe('placing orders', () => {
     await accepts({});
     await accepts({ zone: 'b', aisle: '7', note: '' });
     await accepts({ 'quote"\\': 'line\nbreak \u2028 é 客 \u{1f600}' });
-    await accepts(Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`key-${i}`.padEnd(40, '.'), 'v'.repeat(500)])));
+    await accepts(
+      Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`key-${i}`.padEnd(40, '.'), 'v'.repeat(500)])),
+    );
   });
 
   test('metadata has limits', async () => {
     const sku = await shop.sells(5);
     const many = Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`key-${i}`, 'v']));
-    for (const metadata of [many, { ['k'.repeat(41)]: 'v' }, { '': 'v' }, { k: 'v'.repeat(501) }, { k: 7 }, { k: null },
-      { k: { deep: 'v' } }, [], 'text', 7, null]) {
+    for (const metadata of [
+      many,
+      { ['k'.repeat(41)]: 'v' },
+      { '': 'v' },
+      { k: 'v'.repeat(501) },
+      { k: 7 },
+      { k: null },
+      { k: { deep: 'v' } },
+      [],
+      'text',
+      7,
+      null,
+    ]) {
       const problem = await place(order('c-1', { [sku]: 1 }, { metadata }), '422 invalid_request');
       assert.match(fields(problem)[0], /^metadata/);
     }
@@ -208,8 +283,23 @@ describe('placing orders', () => {
     }
     const sku = await shop.sells(5);
     const sound = JSON.stringify(order('c-1', { [sku]: 1 }));
-    for (const raw of ['', ' ', '{', '{"a":1,}', `${sound}x`, `${sound}${sound}`, '{"customer_id":"a","customer_id":"b"}',
-      "{'a':1}", '{"a":NaN}', '{"a":01}', '\u0000', `\ufeff${sound}`, `${'['.repeat(100_000)}`, '{"a":"\u0001"}', '{"a":"\\ud800"}']) {
+    for (const raw of [
+      '',
+      ' ',
+      '{',
+      '{"a":1,}',
+      `${sound}x`,
+      `${sound}${sound}`,
+      '{"customer_id":"a","customer_id":"b"}',
+      "{'a':1}",
+      '{"a":NaN}',
+      '{"a":01}',
+      '\u0000',
+      `\ufeff${sound}`,
+      `${'['.repeat(100_000)}`,
+      '{"a":"\u0001"}',
+      '{"a":"\\ud800"}',
+    ]) {
       await place(undefined, '400 invalid_json', { raw });
     }
     await place(undefined, '400 invalid_json', { raw: Buffer.from('7b2261223a22ff227d', 'hex') });

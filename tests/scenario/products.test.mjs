@@ -17,10 +17,20 @@ describe('products', () => {
     assert.equal(headers.location, `/v1/products/${product.product_id}`);
     assert.equal(headers.etag, '"1"');
     assert.equal(product.title, 'Tee');
-    assert.deepEqual(product.variants, [{
-      sku, product_id: product.product_id, title: 'Tee', price: euro(1999), max_per_customer: null,
-      low_stock_threshold: null, stock_quantity: 50, reserved_quantity: 0, available_quantity: 50, version: 1,
-    }]);
+    assert.deepEqual(product.variants, [
+      {
+        sku,
+        product_id: product.product_id,
+        title: 'Tee',
+        price: euro(1999),
+        max_per_customer: null,
+        low_stock_threshold: null,
+        stock_quantity: 50,
+        reserved_quantity: 0,
+        available_quantity: 50,
+        version: 1,
+      },
+    ]);
     assert.deepEqual((await shop.get(headers.location)).body, product);
     assert.deepEqual((await shop.get(`/v1/variants/${sku}`)).body, product.variants[0]);
   });
@@ -32,7 +42,10 @@ describe('products', () => {
       { sku: large, title: 'Large', price: { amount: 0, currency: 'JPY' }, low_stock_threshold: 3 },
     ];
     const { body: product } = await shop.post('/v1/products', { title: 'Tee', variants }, 201);
-    assert.deepEqual(product.variants.map((variant) => variant.sku), [medium, large]);
+    assert.deepEqual(
+      product.variants.map((variant) => variant.sku),
+      [medium, large],
+    );
     const { body: second } = await shop.get(`/v1/variants/${large}`);
     assert.deepEqual(second.price, { amount: 0, currency: 'JPY' });
     assert.deepEqual([second.stock_quantity, second.max_per_customer, second.low_stock_threshold], [0, null, 3]);
@@ -56,8 +69,11 @@ describe('products', () => {
 
   test('one SKU twice in a product is refused', async () => {
     const variant = { sku: newSku(), title: 'One', price: euro(1) };
-    const { body: problem } = await shop.post('/v1/products', { title: 'T', variants: [variant, variant] },
-      '422 invalid_request');
+    const { body: problem } = await shop.post(
+      '/v1/products',
+      { title: 'T', variants: [variant, variant] },
+      '422 invalid_request',
+    );
     assert.equal(problem.errors[0].field, 'variants[1].sku');
   });
 
@@ -84,8 +100,17 @@ describe('products', () => {
     await refuses(simple({ price: { amount: 1999 } }), 'invalid_request', 'price.currency');
     await refuses(simple({ max_per_customer: 0 }), 'invalid_request', 'max_per_customer');
     await refuses(simple({ low_stock_threshold: -1 }), 'invalid_request', 'low_stock_threshold');
-    await refuses({ title: 'T', variants: [{ sku: 'a', title: 'A', price: euro(1) }, { sku: '', title: 'A', price: euro(1) }] },
-      'invalid_request', 'variants[1].sku');
+    await refuses(
+      {
+        title: 'T',
+        variants: [
+          { sku: 'a', title: 'A', price: euro(1) },
+          { sku: '', title: 'A', price: euro(1) },
+        ],
+      },
+      'invalid_request',
+      'variants[1].sku',
+    );
     await refuses(simple({ colour: 'red' }), 'unknown_field', 'colour');
     await refuses(simple({ price: { amount: 1, currency: 'EUR', tax: 1 } }), 'unknown_field', 'price.tax');
     const { body: problem } = await shop.post('/v1/products', simple({ stock_quantity: -1 }), 422);
@@ -117,7 +142,7 @@ describe('products', () => {
     await shop.patch('/v1/variants/nonsense', { title: 'T' }, '404 unknown_sku');
   });
 
-  test('a rename counts the product\'s version and no variant\'s', async () => {
+  test("a rename counts the product's version and no variant's", async () => {
     const { body: product } = await shop.post('/v1/products', simple(), 201);
     const path = `/v1/products/${product.product_id}`;
     const { body: renamed } = await shop.patch(path, { title: 'Organic tee' }, 200);
@@ -127,14 +152,20 @@ describe('products', () => {
     await shop.patch(path, { sku: 'x' }, '422 unknown_field');
   });
 
-  test('a variant\'s patch changes what it names, and leaves the product\'s version', async () => {
+  test("a variant's patch changes what it names, and leaves the product's version", async () => {
     const sku = await shop.sells(10, { max_per_customer: 3, low_stock_threshold: 2 });
     const path = `/v1/variants/${sku}`;
     const { body: first } = await shop.patch(path, { price: euro(1799) }, 200);
     assert.deepEqual([first.price, first.max_per_customer, first.version], [euro(1799), 3, 2]);
-    const { body: second } = await shop.patch(path, { title: 'New', max_per_customer: null, low_stock_threshold: null }, 200);
-    assert.deepEqual([second.title, second.max_per_customer, second.low_stock_threshold, second.version],
-      ['New', null, null, 3]);
+    const { body: second } = await shop.patch(
+      path,
+      { title: 'New', max_per_customer: null, low_stock_threshold: null },
+      200,
+    );
+    assert.deepEqual(
+      [second.title, second.max_per_customer, second.low_stock_threshold, second.version],
+      ['New', null, null, 3],
+    );
     assert.deepEqual((await shop.get(path)).body, second);
     assert.equal((await shop.get(`/v1/products/${first.product_id}`)).body.version, 1);
     await shop.patch(path, { sku: 'other' }, '422 unknown_field');
@@ -156,6 +187,9 @@ describe('products', () => {
       skus.unshift(await shop.sells(i));
     }
     const { body } = await shop.get('/v1/products?limit=3');
-    assert.deepEqual(body.data.map((product) => product.variants[0].sku), skus);
+    assert.deepEqual(
+      body.data.map((product) => product.variants[0].sku),
+      skus,
+    );
   });
 });

@@ -21,7 +21,8 @@ describe('a rush of customers', () => {
     test(`of 100 customers for 50 units, exactly 50 get one (${round} of 10)`, async () => {
       const sku = await shop.sells(50);
       const answers = await customers(100, (client, i) =>
-        client.post('/v1/orders', order(`c-${i}`, { [sku]: 1 }), undefined, { key: newKey() }));
+        client.post('/v1/orders', order(`c-${i}`, { [sku]: 1 }), undefined, { key: newKey() }),
+      );
       assert.deepEqual(tally(answers), { 201: 50, '409 insufficient_stock': 50 });
       assert.equal(await shop.stock(sku), '50 on hand, 50 reserved');
       const placed = answers.filter((answer) => answer.status === 201).map((answer) => answer.body);
@@ -33,7 +34,9 @@ describe('a rush of customers', () => {
 
   test('the same without idempotency keys, and several units each', async () => {
     const sku = await shop.sells(100);
-    const answers = await customers(100, (client, i) => client.post('/v1/orders', order(`c-${i}`, { [sku]: 3 }), undefined));
+    const answers = await customers(100, (client, i) =>
+      client.post('/v1/orders', order(`c-${i}`, { [sku]: 3 }), undefined),
+    );
     assert.deepEqual(tally(answers), { 201: 33, '409 insufficient_stock': 67 });
     assert.equal(await shop.stock(sku), '100 on hand, 99 reserved');
   });
@@ -41,7 +44,12 @@ describe('a rush of customers', () => {
   test('baskets of two SKUs, in either order, are held whole or not at all', async () => {
     const [left, right] = [await shop.sells(30), await shop.sells(50)];
     const answers = await customers(100, (client, i) =>
-      client.post('/v1/orders', order(`c-${i}`, i % 2 === 0 ? { [left]: 1, [right]: 1 } : { [right]: 1, [left]: 1 }), undefined));
+      client.post(
+        '/v1/orders',
+        order(`c-${i}`, i % 2 === 0 ? { [left]: 1, [right]: 1 } : { [right]: 1, [left]: 1 }),
+        undefined,
+      ),
+    );
     assert.deepEqual(tally(answers), { 201: 30, '409 insufficient_stock': 70 });
     assert.equal(await shop.stock(left), '30 on hand, 30 reserved');
     assert.equal(await shop.stock(right), '50 on hand, 30 reserved');
@@ -49,7 +57,9 @@ describe('a rush of customers', () => {
 
   test('a customer with a purchase limit gets no more by asking at once from everywhere', async () => {
     const sku = await shop.sells(1000, { max_per_customer: 5 });
-    const answers = await customers(100, (client, i) => client.post('/v1/orders', order(`c-${i % 4}`, { [sku]: 1 }), undefined));
+    const answers = await customers(100, (client, i) =>
+      client.post('/v1/orders', order(`c-${i % 4}`, { [sku]: 1 }), undefined),
+    );
     assert.deepEqual(tally(answers), { 201: 20, '409 purchase_limit': 80 });
   });
 
@@ -58,7 +68,11 @@ describe('a rush of customers', () => {
     const outcomes = await customers(60, async (client, i) => {
       const counted = { paid: 0, restocked: 0 };
       for (let round = 0; round < 8; round += 1) {
-        const { status, body } = await client.post('/v1/orders', order(`c-${i}`, { [sku]: 1 + (i % 3) }, { hold_seconds: 1 + (i % 2) }), undefined);
+        const { status, body } = await client.post(
+          '/v1/orders',
+          order(`c-${i}`, { [sku]: 1 + (i % 3) }, { hold_seconds: 1 + (i % 2) }),
+          undefined,
+        );
         if (status === 409) {
           await client.post(`/v1/stock/${sku}/adjustments`, { delta: 1, reason: 'restock' }, 201);
           counted.restocked += 1;

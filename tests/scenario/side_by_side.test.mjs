@@ -59,11 +59,13 @@ describe('beside a server under load', () => {
     const path = join(shop.folder, 'contested.csv');
     writeFileSync(path, `sku,title,price,currency,stock_quantity\n${sku},Contested,1,EUR,100\n`);
     await runs(['import', path, '--database', shop.database]);
-    const buying = Promise.all(Array.from({ length: 20 }, async (_, i) => {
-      for (let round = 0; round < 20; round += 1) {
-        await shop.post('/v1/orders', order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 }), undefined);
-      }
-    }));
+    const buying = Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        for (let round = 0; round < 20; round += 1) {
+          await shop.post('/v1/orders', order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 }), undefined);
+        }
+      }),
+    );
     for (const stock of [150, 120, 200]) {
       writeFileSync(path, `sku,title,price,currency,stock_quantity\n${sku},Contested,1,EUR,${stock}\n`);
       await runs(['import', path, '--skip-bad', '--database', shop.database]);

@@ -11,8 +11,10 @@ describe('stock adjustments', () => {
   test('a delta moves the stock and answers with its movement', async () => {
     const sku = await shop.sells(5);
     const movement = await adjust(sku, { delta: 10, reason: 'restock', reference: 'po-1' });
-    assert.deepEqual([movement.sku, movement.delta, movement.reason, movement.reference, movement.order_id,
-      movement.stock_quantity], [sku, 10, 'restock', 'po-1', null, 15]);
+    assert.deepEqual(
+      [movement.sku, movement.delta, movement.reason, movement.reference, movement.order_id, movement.stock_quantity],
+      [sku, 10, 'restock', 'po-1', null, 15],
+    );
     assert.equal(await shop.stock(sku), '15 on hand, 0 reserved');
     assert.equal((await adjust(sku, { delta: -15 })).reason, 'correction');
     assert.equal(await shop.stock(sku), '0 on hand, 0 reserved');
@@ -45,7 +47,8 @@ describe('stock adjustments', () => {
   test('of many counts with one expectation, one wins', async () => {
     const sku = await shop.sells(10);
     const answers = await times(20, (i) =>
-      shop.post(`/v1/stock/${sku}/adjustments`, { set_to: 100 + i, expected: 10 }, undefined));
+      shop.post(`/v1/stock/${sku}/adjustments`, { set_to: 100 + i, expected: 10 }, undefined),
+    );
     assert.equal(answers.filter((answer) => answer.status === 201).length, 1);
     assert.equal(answers.filter((answer) => answer.body.code === 'stock_changed').length, 19);
   });
@@ -75,9 +78,25 @@ describe('stock adjustments', () => {
 
   test('what is no adjustment is refused', async () => {
     const sku = await shop.sells(3);
-    for (const body of [{}, { delta: 0 }, { delta: 1.5 }, { delta: '1' }, { delta: true }, { delta: null }, { set_to: 4 },
-      { expected: 3 }, { set_to: -1, expected: 3 }, { delta: 1, set_to: 4, expected: 3 }, { delta: 9e15 },
-      { delta: 1, reference: '' }, { delta: 1, reference: 'x'.repeat(256) }, { delta: 1, reference: 'a\u0001b' }, [], 'x', null]) {
+    for (const body of [
+      {},
+      { delta: 0 },
+      { delta: 1.5 },
+      { delta: '1' },
+      { delta: true },
+      { delta: null },
+      { set_to: 4 },
+      { expected: 3 },
+      { set_to: -1, expected: 3 },
+      { delta: 1, set_to: 4, expected: 3 },
+      { delta: 9e15 },
+      { delta: 1, reference: '' },
+      { delta: 1, reference: 'x'.repeat(256) },
+      { delta: 1, reference: 'a\u0001b' },
+      [],
+      'x',
+      null,
+    ]) {
       await adjust(sku, body, '422 invalid_request');
     }
     await adjust(sku, { delta: 1, note: 'x' }, '422 unknown_field');
@@ -101,7 +120,12 @@ describe('stock adjustments', () => {
     const ledger = await shop.all(`/v1/stock/${sku}/movements`);
     assert.deepEqual(
       ledger.map((row) => [row.delta, row.reason, row.reference, row.order_id, row.stock_quantity]),
-      [[10, 'initial', null, null, 10], [5, 'restock', 'po-9', null, 15], [-3, 'sale', null, placed.order_id, 12]]);
+      [
+        [10, 'initial', null, null, 10],
+        [5, 'restock', 'po-9', null, 15],
+        [-3, 'sale', null, placed.order_id, 12],
+      ],
+    );
     await shop.get('/v1/stock/nonsense/movements', '404 unknown_sku');
   });
 

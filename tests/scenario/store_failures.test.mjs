@@ -10,53 +10,60 @@ import { newKey, order, Shop, sleep, until, untilTime } from './support/shop.mjs
 describe('a full disk', () => {
   const fileLimit = (shop, bytes) =>
     execFileSync('prlimit', ['--pid', String(shop.server.process.pid), `--fsize=${bytes}:unlimited`]);
-  const sizes = (shop) => ['', '-wal'].map((suffix) => {
-    try {
-      return statSync(`${shop.folder}/shop.db${suffix}`).size;
-    } catch {
-      return 0;
-    }
-  });
-
-  test('is answered 503 store_unavailable, loses nothing, and is over when there is room again', { timeout: 60_000 }, async () => {
-    const shop = new Shop({ shell: 'trap "" XFSZ' });
-    await shop.start();
-    const sku = await shop.sells(1_000_000);
-    const placed = await shop.places({ [sku]: 1 });
-    fileLimit(shop, Math.max(...sizes(shop)) + 64 * 1024);
-
-    const kept = new Map();
-    let refused;
-    const body = order('c-1', { [sku]: 1 }, { metadata: { filler: 'x'.repeat(500) } });
-    for (let i = 0; refused === undefined; i += 1) {
-      assert.ok(i < 20_000, 'the disk was never full');
-      const key = newKey();
-      const answer = await shop.post('/v1/orders', body, undefined, { key });
-      if (answer.status === 201) {
-        kept.set(key, answer.body);
-      } else {
-        refused = { key, answer };
+  const sizes = (shop) =>
+    ['', '-wal'].map((suffix) => {
+      try {
+        return statSync(`${shop.folder}/shop.db${suffix}`).size;
+      } catch {
+        return 0;
       }
-    }
-    assert.deepEqual([refused.answer.status, refused.answer.body.code], [503, 'store_unavailable']);
-    assert.match(refused.answer.headers['retry-after'], /^\d+$/);
-    await shop.post('/v1/orders', body, '503 store_unavailable');
-    await shop.get('/healthz');
-    assert.equal((await shop.sees(placed)).status, 'draft', 'reads go on');
-    await shop.post('/v1/orders', order('c-1', { [sku]: 2_000_000 }), undefined);
+    });
 
-    fileLimit(shop, 'unlimited');
-    await until('orders are taken again', async () =>
-      (await shop.post('/v1/orders', body, undefined, { key: refused.key })).status === 201);
-    for (const [key, answer] of [...kept].slice(-20)) {
-      assert.deepEqual((await shop.post('/v1/orders', body, 201, { key })).body, answer);
-    }
-    assert.equal(await shop.stock(sku), `1000000 on hand, ${kept.size + 2} reserved`);
-    await shop.get('/readyz');
-    await shop.stop();
-    shop.close();
-    await shop.audit();
-  });
+  test(
+    'is answered 503 store_unavailable, loses nothing, and is over when there is room again',
+    { timeout: 60_000 },
+    async () => {
+      const shop = new Shop({ shell: 'trap "" XFSZ' });
+      await shop.start();
+      const sku = await shop.sells(1_000_000);
+      const placed = await shop.places({ [sku]: 1 });
+      fileLimit(shop, Math.max(...sizes(shop)) + 64 * 1024);
+
+      const kept = new Map();
+      let refused;
+      const body = order('c-1', { [sku]: 1 }, { metadata: { filler: 'x'.repeat(500) } });
+      for (let i = 0; refused === undefined; i += 1) {
+        assert.ok(i < 20_000, 'the disk was never full');
+        const key = newKey();
+        const answer = await shop.post('/v1/orders', body, undefined, { key });
+        if (answer.status === 201) {
+          kept.set(key, answer.body);
+        } else {
+          refused = { key, answer };
+        }
+      }
+      assert.deepEqual([refused.answer.status, refused.answer.body.code], [503, 'store_unavailable']);
+      assert.match(refused.answer.headers['retry-after'], /^\d+$/);
+      await shop.post('/v1/orders', body, '503 store_unavailable');
+      await shop.get('/healthz');
+      assert.equal((await shop.sees(placed)).status, 'draft', 'reads go on');
+      await shop.post('/v1/orders', order('c-1', { [sku]: 2_000_000 }), undefined);
+
+      fileLimit(shop, 'unlimited');
+      await until(
+        'orders are taken again',
+        async () => (await shop.post('/v1/orders', body, undefined, { key: refused.key })).status === 201,
+      );
+      for (const [key, answer] of [...kept].slice(-20)) {
+        assert.deepEqual((await shop.post('/v1/orders', body, 201, { key })).body, answer);
+      }
+      assert.equal(await shop.stock(sku), `1000000 on hand, ${kept.size + 2} reserved`);
+      await shop.get('/readyz');
+      await shop.stop();
+      shop.close();
+      await shop.audit();
+    },
+  );
 
   test('and a crash while it lasts loses nothing either', { timeout: 60_000 }, async () => {
     const shop = new Shop({ shell: 'trap "" XFSZ' });
@@ -79,8 +86,11 @@ describe('a full disk', () => {
     const shop = new Shop({ shell: 'trap "" XFSZ' });
     await shop.start();
     const sku = await shop.sells(500);
-    const { body } = await shop.post('/v1/orders/batch',
-      { orders: Array.from({ length: 500 }, (_, i) => order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 })) }, 200);
+    const { body } = await shop.post(
+      '/v1/orders/batch',
+      { orders: Array.from({ length: 500 }, (_, i) => order(`c-${i}`, { [sku]: 1 }, { hold_seconds: 1 })) },
+      200,
+    );
     fileLimit(shop, 4096);
     await shop.post('/v1/orders', order('c-1', { [sku]: 1 }), undefined);
     await untilTime(body.results.at(-1).order.expires_at);

@@ -73,6 +73,8 @@ static void another_method_learns_what_is_allowed(void **state)
     assert_true(text_equal_c(allow, "GET, HEAD, PATCH"));
     assert_null(find(HTTP_METHOD_GET, "/v1/orders/x/pay", &parameter, &allow));
     assert_true(text_equal_c(allow, "POST"));
+    assert_null(find(HTTP_METHOD_GET, "/v1/orders/batch", &parameter, &allow)); /* no order has this id */
+    assert_true(text_equal_c(allow, "POST"));
 }
 
 static void json_media_types_pass(void **state)

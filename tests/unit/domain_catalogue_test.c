@@ -148,7 +148,7 @@ static void a_condition_holds_for_the_present_version_only(void **state)
     struct outcome stale = patch(shop, title);
     assert_int_equal(stale.code, OUTCOME_VERSION_MISMATCH);
     assert_false(stale.changed);
-    assert_int_equal(stale.variant->version, 1); /* as it is */
+    assert_int_equal(stale.variant->version, 1);                  /* as it is */
     title.condition = (struct version_condition){.is_set = true}; /* weak or foreign tags never match */
     assert_int_equal(patch(shop, title).code, OUTCOME_VERSION_MISMATCH);
     assert_int_equal(shop->facts.change_count, 0);

@@ -30,9 +30,8 @@ static void a_payment_says_what_was_paid(void **state)
     struct order *order = shop_order(shop, shop_variant(shop, "tee-m", 5), 1, ORDER_DRAFT);
     (void)shop_pay(shop, order, "pi_1");
     assert_string_equal(shop_event_types(shop), "order.paid");
-    assert_string_equal(shop_event_data(shop, 0, order),
-                        "{\"order_id\":\"ORDER\",\"payment_reference\":\"pi_1\","
-                        "\"amount\":{\"amount\":1999,\"currency\":\"EUR\"}}");
+    assert_string_equal(shop_event_data(shop, 0, order), "{\"order_id\":\"ORDER\",\"payment_reference\":\"pi_1\","
+                                                         "\"amount\":{\"amount\":1999,\"currency\":\"EUR\"}}");
 }
 
 static void a_revived_order_says_so(void **state)

@@ -21,8 +21,8 @@ static const int64_t LIMIT_OF_MUGS = 4;
 
 struct simulation {
     struct shop *shop;
-    int64_t moved[VARIANTS];  /* sums of the movements of earlier batches */
-    size_t order_events;      /* of earlier batches; stock events are not counted */
+    int64_t moved[VARIANTS]; /* sums of the movements of earlier batches */
+    size_t order_events;     /* of earlier batches; stock events are not counted */
     size_t references_given;
 };
 

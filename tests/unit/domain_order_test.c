@@ -32,7 +32,8 @@ static void names_and_values_map_both_ways(void **state)
     }
     for (int i = 0; i < RESERVATION_STATUS_COUNT; i++) {
         enum reservation_status status = RESERVATION_ACTIVE;
-        assert_true(reservation_status_parse(text_from_c(reservation_status_name((enum reservation_status)i)), &status));
+        assert_true(
+            reservation_status_parse(text_from_c(reservation_status_name((enum reservation_status)i)), &status));
         assert_int_equal(status, i);
     }
     for (int i = 0; i < MOVEMENT_REASON_COUNT; i++) {

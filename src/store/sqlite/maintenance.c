@@ -6,8 +6,8 @@
 #include "store/sqlite/sqlite_internal.h"
 
 #define PRUNE_ROUND_MS (INT64_C(60) * 60 * 1000)
-#define GATE_GRACE_US INT64_C(1000000)   /* beyond the longest read, before the gate gives up */
-#define GATE_PAUSE_US INT64_C(30000000) /* before it is tried again */
+#define GATE_HOLD_US INT64_C(1000000)   /* how long new reads may be held: most reads inside end far sooner */
+#define GATE_PAUSE_US INT64_C(10000000) /* before it is tried again, where some read was longer */
 
 /* Copies what readers allow of the log into the database; never waits for them. */
 static bool checkpoint(struct store *store, struct fault *fault)
@@ -42,10 +42,16 @@ static bool checkpoint_if_due(struct store *store, bool idle, struct fault *faul
     return ok;
 }
 
-static void open_gate(struct store *store)
+static bool close_gate_if_due(struct store *store, int64_t now_us)
 {
-    read_gate_open(&store->gate);
-    store->gate_closed = false;
+    int64_t log_pages = atomic_load_explicit(&store->log_pages, memory_order_relaxed);
+    if (log_pages < store->gate_pages || log_pages == store->copied_pages || now_us < store->gate_next_us) {
+        return false;
+    }
+    store->gate_closed_until_us = now_us + GATE_HOLD_US;
+    store->gate_next_us = store->gate_closed_until_us + GATE_PAUSE_US;
+    read_gate_close(&store->gate, store->gate_closed_until_us);
+    return true;
 }
 
 /* The log is far larger than a checkpoint leaves it: some reader was inside at every moment at which it could have
@@ -54,33 +60,24 @@ static void open_gate(struct store *store)
 static bool hold_reads_if_due(struct store *store, bool *ret_more, struct fault *fault)
 {
     int64_t now_us = clock_monotonic_us();
-    if (!store->gate_closed) {
-        int64_t log_pages = atomic_load_explicit(&store->log_pages, memory_order_relaxed);
-        bool is_held_up = log_pages >= store->gate_pages && log_pages > store->copied_pages;
-        if (is_held_up && now_us >= store->gate_until_us) {
-            read_gate_close(&store->gate);
-            store->gate_closed = true;
-            store->gate_until_us = now_us + store->read_timeout_ms * 1000 + GATE_GRACE_US;
-            *ret_more = true;
-        }
+    bool ok = true;
+    if (store->gate_closed_until_us == 0) {
+        *ret_more = close_gate_if_due(store, now_us);
         return true;
     }
     if (read_gate_is_empty(&store->gate) && store_try_lock_writing(store)) {
-        bool ok = checkpoint(store, fault);
+        ok = checkpoint(store, fault);
         store_unlock_writing(store);
-        open_gate(store);
-        /* Not complete: a reader of another process. It will end some time. */
-        bool is_complete = store->copied_pages == atomic_load_explicit(&store->log_pages, memory_order_relaxed);
-        store->gate_until_us = ok && is_complete ? 0 : now_us + GATE_PAUSE_US;
-        return ok;
-    }
-    if (now_us >= store->gate_until_us) {
-        open_gate(store);
-        store->gate_until_us = now_us + GATE_PAUSE_US;
+        if (store->copied_pages == atomic_load_explicit(&store->log_pages, memory_order_relaxed)) {
+            store->gate_next_us = 0; /* complete; otherwise a process beside this one is reading */
+        }
+    } else if (now_us < store->gate_closed_until_us) {
+        *ret_more = true;
         return true;
     }
-    *ret_more = true;
-    return true;
+    read_gate_open(&store->gate);
+    store->gate_closed_until_us = 0;
+    return ok;
 }
 
 static bool prune_slice(struct store *store, int64_t now_ms, struct fault *fault)

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <time.h>
 
+#include "base/clock.h"
+
 void read_gate_init(struct read_gate *gate)
 {
     pthread_condattr_t attributes;
@@ -12,7 +14,7 @@ void read_gate_init(struct read_gate *gate)
     (void)pthread_condattr_destroy(&attributes);
     (void)pthread_mutex_init(&gate->mutex, NULL);
     gate->inside = 0;
-    gate->closed = false;
+    gate->closed_until_us = 0;
 }
 
 void read_gate_done(struct read_gate *gate)
@@ -22,28 +24,16 @@ void read_gate_done(struct read_gate *gate)
     (void)pthread_mutex_destroy(&gate->mutex);
 }
 
-bool read_gate_enter(struct read_gate *gate, int64_t wait_ms)
+void read_gate_enter(struct read_gate *gate)
 {
-    struct timespec until;
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-
     (void)pthread_mutex_lock(&gate->mutex);
-    int waited = 0;
-    while (gate->closed && waited == 0) {
-        waited = pthread_cond_timedwait(&gate->opened, &gate->mutex, &until);
+    while (clock_monotonic_us() < gate->closed_until_us) {
+        struct timespec until = {.tv_sec = gate->closed_until_us / 1000000,
+                                 .tv_nsec = gate->closed_until_us % 1000000 * 1000};
+        (void)pthread_cond_timedwait(&gate->opened, &gate->mutex, &until);
     }
-    bool entered = !gate->closed;
-    if (entered) {
-        gate->inside++;
-    }
+    gate->inside++;
     (void)pthread_mutex_unlock(&gate->mutex);
-    return entered;
 }
 
 void read_gate_leave(struct read_gate *gate)
@@ -54,17 +44,17 @@ void read_gate_leave(struct read_gate *gate)
     (void)pthread_mutex_unlock(&gate->mutex);
 }
 
-void read_gate_close(struct read_gate *gate)
+void read_gate_close(struct read_gate *gate, int64_t until_us)
 {
     (void)pthread_mutex_lock(&gate->mutex);
-    gate->closed = true;
+    gate->closed_until_us = until_us;
     (void)pthread_mutex_unlock(&gate->mutex);
 }
 
 void read_gate_open(struct read_gate *gate)
 {
     (void)pthread_mutex_lock(&gate->mutex);
-    gate->closed = false;
+    gate->closed_until_us = 0;
     (void)pthread_cond_broadcast(&gate->opened);
     (void)pthread_mutex_unlock(&gate->mutex);
 }

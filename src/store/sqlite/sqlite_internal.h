@@ -33,8 +33,8 @@ struct store {
     int64_t now_ms;           /* the last `now` given out */
     int64_t live_holds_delta; /* what the batch adds to live_holds once it commits */
     int64_t copied_pages;     /* of the log, already in the database */
-    bool gate_closed;
-    int64_t gate_until_us;      /* closed: when to give up; open: not to be closed again before */
+    int64_t gate_closed_until_us; /* 0: open */
+    int64_t gate_next_us;         /* not to be closed again before */
     int64_t prune_round_at_ms; /* when the next round through the idempotency keys begins */
     char *prune_from;           /* the key at which this round goes on; NULL between rounds */
 

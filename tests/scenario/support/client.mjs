@@ -26,7 +26,9 @@ export class Client {
     const payload = options.raw ?? (body === undefined ? undefined : JSON.stringify(body));
     const bearer = options.bearer ?? this.bearer;
     const headers = {
-      ...(payload === undefined ? {} : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) }),
+      ...(payload === undefined
+        ? {}
+        : { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(payload) }),
       ...(options.key === undefined ? {} : { 'Idempotency-Key': options.key }),
       ...(bearer === undefined ? {} : { Authorization: `Bearer ${bearer}` }),
       ...options.headers,
@@ -46,7 +48,12 @@ export class Client {
           const text = Buffer.concat(chunks).toString('utf8');
           const isJson = /json/.test(response.headers['content-type'] ?? '') && text !== '';
           try {
-            resolve({ status: response.statusCode, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined });
+            resolve({
+              status: response.statusCode,
+              headers: response.headers,
+              text,
+              body: isJson ? JSON.parse(text) : undefined,
+            });
           } catch (error) {
             reject(new Error(`${method} ${target} answered broken JSON: ${text}`, { cause: error }));
           }

@@ -16,7 +16,10 @@ const document = JSON.parse(readFileSync(new URL('../../../docs/api/openapi.json
 function resolve(node) {
   let current = node;
   while (current?.$ref !== undefined) {
-    current = current.$ref.slice(2).split('/').reduce((inner, name) => inner[name], document);
+    current = current.$ref
+      .slice(2)
+      .split('/')
+      .reduce((inner, name) => inner[name], document);
   }
   return current;
 }
@@ -40,8 +43,9 @@ function close(schema, isBranch = false) {
     if (key === 'properties') {
       copy.properties = Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, close(inner)]));
     } else if (['allOf', 'anyOf', 'oneOf'].includes(key)) {
-      copy[key] = value.map((branch) => close(branch, key === 'allOf' || source.properties !== undefined ||
-        source.additionalProperties !== undefined));
+      copy[key] = value.map((branch) =>
+        close(branch, key === 'allOf' || source.properties !== undefined || source.additionalProperties !== undefined),
+      );
     } else if (['enum', 'const', 'default', 'required'].includes(key)) {
       copy[key] = value;
     } else if (!['description', 'example', 'examples'].includes(key)) {
@@ -90,11 +94,15 @@ function checkBody(where, response, contentType, body) {
   assert.ok(declared.includes(mediaType), `${where}: content type ${contentType}, declared: ${declared.join(', ')}`);
   if (mediaType.endsWith('json')) {
     const errors = mismatch(response.content[mediaType].schema, true, body);
-    assert.equal(errors, null, `${where} is not what openapi.json says:\n  ${errors}\n${JSON.stringify(body, null, 2)}`);
+    assert.equal(
+      errors,
+      null,
+      `${where} is not what openapi.json says:\n  ${errors}\n${JSON.stringify(body, null, 2)}`,
+    );
   }
 }
 
-/* `answer`: {status, headers, body}, as the client returns it. `requestBody`: what was sent, undefined where nothing. */
+/* `answer`: {status, headers, text, body}, as the client returns it; `requestBody`: undefined where nothing was sent. */
 export function checkResponse(method, target, requestBody, answer) {
   const path = target.split('?')[0];
   const where = `${method} ${target} -> ${answer.status}`;

@@ -31,7 +31,9 @@ export async function run(parameters, { env, input, cwd } = {}) {
   const child = spawn(PROGRAM, parameters, { env: environment(env), cwd, stdio: ['pipe', 'pipe', 'pipe'] });
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr']) {
-    child[name].setEncoding('utf8').on('data', (text) => { output[name] += text; });
+    child[name].setEncoding('utf8').on('data', (text) => {
+      output[name] += text;
+    });
   }
   child.stdin.on('error', () => {}); /* a command that reads nothing */
   child.stdin.end(input ?? '');
@@ -54,9 +56,10 @@ export class Server {
   constructor(database, { parameters = [], env = {}, listen = '127.0.0.1:0', shell } = {}) {
     const command = ['serve', '--database', database, '--listen', listen, ...parameters];
     const options = { env: environment(env), stdio: ['ignore', 'ignore', 'pipe'] };
-    this.process = shell === undefined
-      ? spawn(PROGRAM, command, options)
-      : spawn('bash', ['-c', `${shell}; exec "$0" "$@"`, PROGRAM, ...command], options);
+    this.process =
+      shell === undefined
+        ? spawn(PROGRAM, command, options)
+        : spawn('bash', ['-c', `${shell}; exec "$0" "$@"`, PROGRAM, ...command], options);
     this.exited = once(this.process, 'exit').then(([status, signal]) => ({ status, signal }));
     this.log = [];
     createInterface({ input: this.process.stderr }).on('line', (line) => this.#read(line));
@@ -64,7 +67,9 @@ export class Server {
 
   /* Resolves with {status, signal} only where the server ended without listening. */
   async listening() {
-    const started = new Promise((resolve) => { this.notifyStarted = resolve; });
+    const started = new Promise((resolve) => {
+      this.notifyStarted = resolve;
+    });
     const timer = setTimeout(() => this.process.kill('SIGKILL'), START_MS);
     const end = await Promise.race([started, this.exited]);
     clearTimeout(timer);

@@ -115,10 +115,14 @@ export class Shop extends Client {
   }
 
   async expired(placed, limitMs) {
-    return until(`order ${placed.order_id} expired`, async () => {
-      const seen = await this.sees(placed);
-      return seen.status === 'expired' ? seen : null;
-    }, limitMs);
+    return until(
+      `order ${placed.order_id} expired`,
+      async () => {
+        const seen = await this.sees(placed);
+        return seen.status === 'expired' ? seen : null;
+      },
+      limitMs,
+    );
   }
 }
 

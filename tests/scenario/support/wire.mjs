@@ -15,6 +15,7 @@ export class Wire {
       wire.wake?.();
     });
     wire.socket.on('error', () => {});
+    wire.socket.on('end', () => wire.socket.end()); /* the server has said its last word */
     for (const event of ['end', 'close']) {
       wire.socket.on(event, () => {
         wire.closed = true;
@@ -43,9 +44,13 @@ export class Wire {
     if (this.closed || left <= 0) {
       return false;
     }
-    const woken = new Promise((resolve) => { this.wake = resolve; });
+    const woken = new Promise((resolve) => {
+      this.wake = resolve;
+    });
     let timer;
-    const late = new Promise((resolve) => { timer = setTimeout(resolve, left); });
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, left);
+    });
     await Promise.race([woken, late]);
     clearTimeout(timer);
     return true;
@@ -58,10 +63,12 @@ export class Wire {
       const headEnd = this.received.indexOf('\r\n\r\n');
       if (headEnd >= 0) {
         const [statusLine, ...lines] = this.received.subarray(0, headEnd).toString('latin1').split('\r\n');
-        const headers = Object.fromEntries(lines.map((line) => {
-          const colon = line.indexOf(':');
-          return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
-        }));
+        const headers = Object.fromEntries(
+          lines.map((line) => {
+            const colon = line.indexOf(':');
+            return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()];
+          }),
+        );
         const status = Number(statusLine.split(' ')[1]);
         const hasBody = !isHead && status >= 200 && status !== 204 && status !== 304;
         const end = headEnd + 4 + (hasBody ? Number(headers['content-length'] ?? 0) : 0);

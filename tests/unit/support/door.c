@@ -1,4 +1,4 @@
-#include "support/door.h"
+#include "door.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -62,6 +62,7 @@ struct door *door_new(void)
     pthread_mutex_init(&door->mutex, NULL);
     pthread_cond_init(&door->moved, NULL);
     door->poisoned_customer = "";
+    door->arena = arena_new(64 * 1024);
     door->store = fake_store_new((struct fake_hook){before_call, door});
     engine_metrics_init(&door->metrics);
     door->options = (struct committer_options){
@@ -117,6 +118,7 @@ void door_free(struct door *door)
         committer_free(door->committer);
     }
     fake_store_free(door->store);
+    arena_free(door->arena);
     pthread_cond_destroy(&door->moved);
     pthread_mutex_destroy(&door->mutex);
     free(door);
@@ -185,7 +187,19 @@ void door_wait_answers(struct door *door, size_t count)
     pthread_mutex_unlock(&door->mutex);
 }
 
-struct command door_place(const char *customer_id, struct place_order_line *line)
+struct command *door_commands(struct door *door, size_t count)
+{
+    return arena_array(door->arena, count, sizeof(struct command));
+}
+
+struct command *door_place(struct door *door, const char *customer_id, const struct place_order_line *line)
+{
+    struct command *command = door_commands(door, 1);
+    *command = place_command(customer_id, line);
+    return command;
+}
+
+struct command place_command(const char *customer_id, const struct place_order_line *line)
 {
     return (struct command){
         .kind = COMMAND_PLACE_ORDER,

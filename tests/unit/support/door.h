@@ -6,7 +6,7 @@
 #include <pthread.h>
 
 #include "engine/committer.h"
-#include "support/fake_store.h"
+#include "fake_store.h"
 
 struct door_fault {
     enum fake_call call;
@@ -16,6 +16,7 @@ struct door_fault {
 };
 
 struct door {
+    struct arena *arena;
     struct store *store;
     struct committer *committer;
     struct engine_metrics metrics;
@@ -49,7 +50,10 @@ void door_fail_later(struct door *door, enum fake_call call, enum fault_kind kin
 void door_submit(struct door *door, struct command *command);
 void door_wait_answers(struct door *door, size_t count); /* until so many commands are answered in all */
 
-/* A command to place one line by one customer; the line must outlive it. */
-struct command door_place(const char *customer_id, struct place_order_line *line);
+/* Commands that live as long as the door, to be filled. */
+struct command *door_commands(struct door *door, size_t count);
+/* One to place a line for a customer; the line must live as long. */
+struct command *door_place(struct door *door, const char *customer_id, const struct place_order_line *line);
+struct command place_command(const char *customer_id, const struct place_order_line *line);
 
 #endif

@@ -1,4 +1,4 @@
-#include "support/fake_store.h"
+#include "fake_store.h"
 
 #include <assert.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-#include "support/shop.h"
+#include "shop.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -299,7 +299,6 @@ const char *shop_event_data(struct shop *shop, size_t i, const struct order *ord
     uuid_format(order->id, id);
     const char *at = strstr(data, id);
     assert(at != NULL);
-    struct text copy =
-        arena_printf(shop->arena, "%.*sORDER%s", (int)(at - data), data, at + UUID_TEXT_LENGTH);
+    struct text copy = arena_printf(shop->arena, "%.*sORDER%s", (int)(at - data), data, at + UUID_TEXT_LENGTH);
     return copy.bytes;
 }
