@@ -96,6 +96,20 @@ static const char CHECK_KEY_EFFECTS[] =
     "SELECT 'I8', format('%s was created under %d idempotency keys', " ORDER_NAME("order_no") ", count(*)) "
     "FROM idempotency_keys WHERE order_no IS NOT NULL GROUP BY order_no HAVING count(*) > 1";
 
+static const char CHECK_KEY_REPEATS[] =
+    "SELECT 'I8', format('idempotency key %s is kept %d times', key, count(*)) FROM idempotency_keys "
+    "GROUP BY key HAVING count(*) > 1";
+
+/* Each order up to covered_to has its postings; the hashes are the program's, so they are counted. */
+#define CHECK_INDEX(name, rows)                                                                                        \
+    "SELECT 'I8', format('" name " covers %d rows of %d', found, expected) FROM (SELECT "                              \
+    "(SELECT count(*) FROM " name ", deferred_indexes d WHERE d.name = '" name "' AND order_no <= covered_to) "       \
+    "AS found, (SELECT count(*) FROM " rows ", deferred_indexes d WHERE d.name = '" name "' "                          \
+    "AND order_no <= covered_to) AS expected) WHERE found <> expected"
+static const char CHECK_CUSTOMER_INDEX[] = CHECK_INDEX("orders_by_customer", "orders");
+static const char CHECK_VARIANT_INDEX[] =
+    CHECK_INDEX("orders_by_variant", "(SELECT DISTINCT order_no, variant_no FROM order_items)");
+
 static const char CHECK_SEQUENCES[] =
     "SELECT 'I11', format('event %d is there and the one before it is not', sequence) FROM events e "
     "WHERE sequence > (SELECT min(sequence) FROM events) "
@@ -140,6 +154,9 @@ static const struct check {
     {"payment numbers", CHECK_PAYMENT_NUMBERS},
     {"idempotency keys", CHECK_KEYS},
     {"effects of keys", CHECK_KEY_EFFECTS},
+    {"repeated keys", CHECK_KEY_REPEATS},
+    {"customer index", CHECK_CUSTOMER_INDEX},
+    {"variant index", CHECK_VARIANT_INDEX},
     {"event sequences", CHECK_SEQUENCES},
     {"order events", CHECK_EVENTS},
     {"stock events", CHECK_ADJUSTMENTS},

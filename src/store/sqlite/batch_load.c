@@ -12,9 +12,9 @@ static const char SELECT_NEXT_DUE[] = "SELECT min(run_at) FROM jobs WHERE kind =
 static const char SELECT_PAYMENT_OWNER[] =
     "SELECT o.order_id FROM payments p CROSS JOIN orders o ON o.order_no = p.order_no WHERE p.payment_reference = ?1";
 static const char SELECT_PURCHASED[] =
-    "SELECT sum(i.quantity) FROM orders o INDEXED BY orders_by_customer "
+    "SELECT sum(i.quantity) FROM orders o "
     "CROSS JOIN order_items i ON i.order_no = o.order_no AND i.variant_no = ?2 "
-    "WHERE o.customer_id = ?1 AND (o.status = 'paid' OR (o.status = 'draft' AND o.expires_at > ?3))";
+    "WHERE o.order_no = ?4 AND o.customer_id = ?1 AND (o.status = 'paid' OR (o.status = 'draft' AND o.expires_at > ?3))";
 
 bool sqlite_batch_due(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
                       bool *ret_more, struct fault *fault)
@@ -112,14 +112,14 @@ static bool load_payment_owner(struct row_loader *loader, struct text reference,
     return true;
 }
 
-static bool load_idempotency(struct row_loader *loader, struct text key, struct fault *fault)
+static bool load_idempotency(struct store *store, struct row_loader *loader, struct text key, struct fault *fault)
 {
     struct idempotency_record *record;
     int64_t order_row;
     if (facts_idempotency(loader->facts, key) != NULL) {
         return true;
     }
-    if (!idempotency_find(loader->connection, loader->facts->arena, key, &record, &order_row, fault)) {
+    if (!idempotency_find(loader->connection, store->indexes[IDEMPOTENCY_BY_KEY], loader->facts->arena, key, &record, &order_row, fault)) {
         return false;
     }
     if (record == NULL) {
@@ -138,29 +138,51 @@ static bool load_idempotency(struct row_loader *loader, struct text key, struct 
     return true;
 }
 
-/* Only where the variant has a limit: most have none, and a customer's history may be long. */
-static bool load_purchase(struct row_loader *loader, const struct purchase *wish, struct fault *fault)
+/* What the customer has of the variant in one order; 0 where the order is somebody else's with the same hash. */
+static bool add_purchased(struct row_loader *loader, const struct variant *variant, int64_t order_row,
+                          struct purchase *purchase, struct fault *fault)
 {
-    const struct variant *variant = facts_variant(loader->facts, wish->sku);
     sqlite3_stmt *statement;
     bool row;
+    if (!connection_prepare(loader->connection, SELECT_PURCHASED, &statement, fault)) {
+        return false;
+    }
+    bind_text(statement, 1, purchase->customer_id);
+    bind_int64(statement, 2, variant->row);
+    bind_int64(statement, 3, loader->facts->now_ms);
+    bind_int64(statement, 4, order_row);
+    if (!statement_next(statement, &row, fault)) {
+        return false;
+    }
+    purchase->quantity += row ? column_int64(statement, 0) : 0; /* the sum of no rows is NULL, which reads as 0 */
+    (void)sqlite3_reset(statement);
+    return true;
+}
+
+/* Only where the variant has a limit: most have none, and a customer's history may be long. */
+static bool load_purchase(struct store *store, struct row_loader *loader, const struct purchase *wish,
+                          struct fault *fault)
+{
+    const struct variant *variant = facts_variant(loader->facts, wish->sku);
     if (variant == NULL || variant->row == 0 || variant->max_per_customer == 0 ||
         facts_purchase(loader->facts, wish->customer_id, wish->sku) != NULL) {
         return true;
     }
-    if (!connection_prepare(loader->connection, SELECT_PURCHASED, &statement, fault)) {
-        return false;
-    }
-    bind_text(statement, 1, wish->customer_id);
-    bind_int64(statement, 2, variant->row);
-    bind_int64(statement, 3, loader->facts->now_ms);
-    if (!statement_next(statement, &row, fault)) {
-        return false;
-    }
     struct purchase *purchase = arena_alloc(loader->facts->arena, sizeof(*purchase));
     *purchase = *wish;
-    purchase->quantity = row ? column_int64(statement, 0) : 0; /* the sum of no rows is NULL, which reads as 0 */
-    (void)sqlite3_reset(statement);
+    purchase->quantity = 0;
+    struct posting_search search;
+    int64_t order_row;
+    posting_search_begin(store->indexes[ORDERS_BY_CUSTOMER], deferred_index_text_key(wish->customer_id),
+                         loader->facts->arena, &search);
+    do {
+        if (!posting_search_next(&search, loader->connection, &order_row, fault) ||
+            (order_row != 0 && !add_purchased(loader, variant, order_row, purchase, fault))) {
+            posting_search_end(&search);
+            return false;
+        }
+    } while (order_row != 0);
+    posting_search_end(&search);
     facts_put_purchase(loader->facts, purchase);
     return true;
 }
@@ -179,12 +201,12 @@ bool sqlite_batch_load(struct store *store, const struct wanted *wanted, struct 
         }
     }
     for (size_t i = 0; i < wanted->idempotency_keys.count; i++) {
-        if (!load_idempotency(&loader, wanted->idempotency_keys.entries[i].key, fault)) {
+        if (!load_idempotency(store, &loader, wanted->idempotency_keys.entries[i].key, fault)) {
             return false;
         }
     }
     for (size_t i = 0; i < wanted->purchases.count; i++) {
-        if (!load_purchase(&loader, wanted->purchases.entries[i].value, fault)) {
+        if (!load_purchase(store, &loader, wanted->purchases.entries[i].value, fault)) {
             return false;
         }
     }

@@ -230,6 +230,27 @@ static bool insert_lines(struct connection *connection, const struct order *orde
     return true;
 }
 
+static bool is_first_line_of_variant(const struct order *order, size_t line)
+{
+    for (size_t i = 0; i < line; i++) {
+        if (order->lines[i].variant == order->lines[line].variant) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void add_postings(struct store *store, const struct order *order)
+{
+    deferred_index_add(store->indexes[ORDERS_BY_CUSTOMER], deferred_index_text_key(order->customer_id), order->row);
+    for (size_t i = 0; i < order->line_count; i++) {
+        if (is_first_line_of_variant(order, i)) {
+            deferred_index_add(store->indexes[ORDERS_BY_VARIANT],
+                               deferred_index_number_key(order->lines[i].variant->row), order->row);
+        }
+    }
+}
+
 static bool insert_order(struct store *store, struct order *order, struct fault *fault)
 {
     struct connection *connection = &store->writer;
@@ -253,6 +274,7 @@ static bool insert_order(struct store *store, struct order *order, struct fault 
         return false;
     }
     order->row = sqlite3_last_insert_rowid(connection->database);
+    add_postings(store, order);
     return insert_lines(connection, order, fault) && save_timeout(store, order, fault);
 }
 
@@ -416,9 +438,9 @@ bool sqlite_batch_save(struct store *store, struct facts *facts, struct fault *f
     }
     for (size_t i = 0; i < facts->idempotency.count; i++) {
         const struct idempotency_record *record = facts->idempotency.entries[i].value;
-        if (record->is_new && !idempotency_insert(&store->writer, record, fault)) {
+        if (record->is_new && !idempotency_insert(&store->writer, store->indexes[IDEMPOTENCY_BY_KEY], record, fault)) {
             return false;
         }
     }
-    return true;
+    return indexes_fold(store->indexes, &store->writer, fault);
 }

@@ -32,7 +32,6 @@ struct deferred_index {
     struct posting_tail active;
     struct posting_tail frozen; /* being written out; empty: nothing is */
     int64_t covered_to;
-    int64_t newest;
 };
 
 static const char COVERED_SQL[] = "SELECT covered_to FROM deferred_indexes WHERE name = ?1";
@@ -72,7 +71,6 @@ static bool read_tail(struct deferred_index *index, struct connection *connectio
         return false;
     }
     bind_int64(statement, 1, index->covered_to);
-    index->newest = index->covered_to;
     for (bool row = true;;) {
         if (!statement_next(statement, &row, fault)) {
             return false;
@@ -80,8 +78,7 @@ static bool read_tail(struct deferred_index *index, struct connection *connectio
         if (!row) {
             return true;
         }
-        index->newest = column_int64(statement, 0);
-        posting_tail_add(&index->active, index->definition->key_of_column(statement, 1), index->newest);
+        posting_tail_add(&index->active, index->definition->key_of_column(statement, 1), column_int64(statement, 0));
     }
 }
 
@@ -183,7 +180,6 @@ void deferred_index_committed(struct deferred_index *index)
     }
     for (size_t i = 0; i < index->staged_count; i++) {
         posting_tail_add(&index->active, index->staged[i].key, index->staged[i].row);
-        index->newest = index->staged[i].row;
     }
     index->staged_count = 0;
     if (index->frozen.count == 0 && index->active.count >= GENERATION_POSTINGS) {
@@ -204,11 +200,11 @@ void deferred_index_rolled_back(struct deferred_index *index)
 
 /* ---- Looking up ---- */
 
-static size_t count_in(const struct posting_tail *tail, uint64_t key, int64_t below)
+static size_t count_in(const struct posting_tail *tail, uint64_t key)
 {
     size_t count = 0;
     for (const struct posting *at = posting_tail_first(tail, key); at != NULL; at = posting_tail_next(tail, at)) {
-        count += at->row < below;
+        count++;
     }
     return count;
 }
@@ -217,29 +213,40 @@ static void copy_from(const struct posting_tail *tail, struct posting_search *se
 {
     const struct posting *at = posting_tail_first(tail, search->key);
     for (; at != NULL; at = posting_tail_next(tail, at)) {
-        if (at->row < search->below) {
-            search->recent[search->recent_count++] = at->row;
-        }
+        search->recent[search->recent_count++] = at->row;
     }
 }
 
-void posting_search_begin(struct deferred_index *index, uint64_t key, int64_t below, struct arena *arena,
+static void table_below(struct posting_search *search, int64_t below)
+{
+    search->below = below;
+    search->segment = below > 0 ? (below - 1) >> SEGMENT_ROW_BITS : -1;
+}
+
+void posting_search_begin(struct deferred_index *index, uint64_t key, struct arena *arena,
                           struct posting_search *ret_search)
 {
-    *ret_search = (struct posting_search){.definition = index->definition, .key = key, .below = below};
+    *ret_search = (struct posting_search){.definition = index->definition, .key = key};
     pthread_mutex_lock(&index->mutex);
-    size_t count = count_in(&index->active, key, below) + count_in(&index->frozen, key, below);
+    size_t count = count_in(&index->active, key) + count_in(&index->frozen, key);
     if (count > 0) {
         ret_search->recent = arena_array(arena, count, sizeof(*ret_search->recent));
         copy_from(&index->active, ret_search);
         copy_from(&index->frozen, ret_search);
     }
-    /* Memory has every row above: what the table has of them, half-written generations, is not asked for again. */
-    if (ret_search->below > index->covered_to + 1) {
-        ret_search->below = index->covered_to + 1;
-    }
+    /* Memory has every row above: what the table has of a generation half-written is not asked for again. */
+    table_below(ret_search, index->covered_to + 1);
     pthread_mutex_unlock(&index->mutex);
-    ret_search->segment = ret_search->below > 0 ? (ret_search->below - 1) >> SEGMENT_ROW_BITS : -1;
+}
+
+void posting_search_limit(struct posting_search *search, int64_t below)
+{
+    while (search->recent_at < search->recent_count && search->recent[search->recent_at] >= below) {
+        search->recent_at++;
+    }
+    if (below < search->below) {
+        table_below(search, below);
+    }
 }
 
 bool posting_search_next(struct posting_search *search, struct connection *connection, int64_t *ret_row,

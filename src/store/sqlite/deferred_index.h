@@ -13,7 +13,7 @@
  * The table is cut into segments of 2^20 rows, so that its pages stay few however many rows there are, and so that old
  * segments can be dropped whole. A look-up asks memory, then each segment, newest first.
  *
- * The store's writing thread owns an index; readers may look into its memory (deferred_index_recent) under its mutex. */
+ * The store's writing thread owns an index; a search begun by a reader looks into its memory under a mutex. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -60,15 +60,17 @@ void deferred_index_rolled_back(struct deferred_index *index);
 struct posting_search {
     const struct deferred_index_definition *definition;
     uint64_t key;
-    int64_t below;  /* rows below this one are still to come */
+    int64_t below;  /* the table is asked for rows below this one */
     int64_t *recent; /* from memory, newest first; in the arena */
     size_t recent_count;
     size_t recent_at;
     int64_t segment; /* the table's segment to ask next; below 0: done */
     sqlite3_stmt *statement;
 };
-void posting_search_begin(struct deferred_index *index, uint64_t key, int64_t below, struct arena *arena,
+void posting_search_begin(struct deferred_index *index, uint64_t key, struct arena *arena,
                           struct posting_search *ret_search);
+/* Skips rows at and above `below`; before the first is taken. */
+void posting_search_limit(struct posting_search *search, int64_t below);
 /* The next row, newest first; 0 where there is none. Keys are hashes: the caller checks the row itself. */
 MUST_USE bool posting_search_next(struct posting_search *search, struct connection *connection, int64_t *ret_row,
                                   struct fault *fault);

@@ -1,36 +1,40 @@
 #include "store/sqlite/idempotency_rows.h"
 
 #include <assert.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define PRUNE_SLICE "500"
 
 static const char SELECT_KEY[] = "SELECT fingerprint, created_at, order_no, status, body, location, version "
-                                 "FROM idempotency_keys WHERE key = ?1";
+                                 "FROM idempotency_keys WHERE key_no = ?1 AND key = ?2";
 static const char INSERT_KEY[] = "INSERT INTO idempotency_keys "
                                  "(key, fingerprint, created_at, order_no, status, body, location, version) "
                                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-static const char SELECT_SLICE_END[] =
-    "SELECT key FROM idempotency_keys WHERE key > ?1 ORDER BY key LIMIT 1 OFFSET " PRUNE_SLICE;
-static const char DELETE_SLICE[] =
-    "DELETE FROM idempotency_keys WHERE key > ?1 AND key <= ?2 AND created_at < ?3";
-static const char DELETE_REST[] = "DELETE FROM idempotency_keys WHERE key > ?1 AND created_at < ?2";
+/* The last row stays, so that numbers go on ascending. */
+static const char DELETE_KEYS[] =
+    "DELETE FROM idempotency_keys WHERE created_at < ?1 AND key_no < (SELECT max(key_no) FROM idempotency_keys) AND "
+    "key_no < (SELECT min(key_no) FROM idempotency_keys) + " PRUNE_SLICE;
+/* Postings of keys that are gone are harmless; they go when their whole segment is. */
+static const char DELETE_POSTINGS[] =
+    "DELETE FROM idempotency_by_key WHERE (segment, key_hash, key_no) IN "
+    "(SELECT segment, key_hash, key_no FROM idempotency_by_key "
+    "WHERE segment < (SELECT min(key_no) >> 20 FROM idempotency_keys) LIMIT " PRUNE_SLICE ")";
 
-bool idempotency_find(struct connection *connection, struct arena *arena, struct text key,
-                      struct idempotency_record **ret_record, int64_t *ret_order_row, struct fault *fault)
+_Static_assert(SEGMENT_ROW_BITS == 20, "DELETE_POSTINGS has the number, too");
+
+/* The record in a row, NULL where the row is gone or another key's that has the same hash. */
+static bool read_record(struct connection *connection, struct arena *arena, struct text key, int64_t key_row,
+                        struct idempotency_record **ret_record, int64_t *ret_order_row, struct fault *fault)
 {
     sqlite3_stmt *statement;
     bool row;
     if (!connection_prepare(connection, SELECT_KEY, &statement, fault)) {
         return false;
     }
-    bind_text(statement, 1, key);
+    bind_int64(statement, 1, key_row);
+    bind_text(statement, 2, key);
     if (!statement_next(statement, &row, fault)) {
         return false;
     }
-    *ret_record = NULL;
-    *ret_order_row = 0;
     if (!row) {
         return true;
     }
@@ -48,7 +52,28 @@ bool idempotency_find(struct connection *connection, struct arena *arena, struct
     return true;
 }
 
-bool idempotency_insert(struct connection *connection, const struct idempotency_record *record, struct fault *fault)
+bool idempotency_find(struct connection *connection, struct deferred_index *by_key, struct arena *arena,
+                      struct text key, struct idempotency_record **ret_record, int64_t *ret_order_row,
+                      struct fault *fault)
+{
+    struct posting_search search;
+    int64_t key_row;
+    *ret_record = NULL;
+    *ret_order_row = 0;
+    posting_search_begin(by_key, deferred_index_text_key(key), arena, &search);
+    do {
+        if (!posting_search_next(&search, connection, &key_row, fault) ||
+            (key_row != 0 && !read_record(connection, arena, key, key_row, ret_record, ret_order_row, fault))) {
+            posting_search_end(&search);
+            return false;
+        }
+    } while (key_row != 0 && *ret_record == NULL);
+    posting_search_end(&search);
+    return true;
+}
+
+bool idempotency_insert(struct connection *connection, struct deferred_index *by_key,
+                        const struct idempotency_record *record, struct fault *fault)
 {
     bool is_creation = record->order != NULL;
     sqlite3_stmt *statement;
@@ -64,53 +89,27 @@ bool idempotency_insert(struct connection *connection, const struct idempotency_
     bind_text(statement, 6, record->body);
     bind_text(statement, 7, record->location);
     bind_int64_or_null(statement, 8, record->version != 0, record->version); /* 0: the answer had none */
-    return statement_run(statement, fault);
-}
-
-/* The last key of the slice, malloced; NULL where the slice reaches the end. */
-static bool find_slice_end(struct connection *connection, struct text after, char **ret_end, struct fault *fault)
-{
-    sqlite3_stmt *statement;
-    bool row;
-    if (!connection_prepare(connection, SELECT_SLICE_END, &statement, fault)) {
+    if (!statement_run(statement, fault)) {
         return false;
     }
-    bind_text(statement, 1, after);
-    if (!statement_next(statement, &row, fault)) {
-        return false;
-    }
-    *ret_end = NULL;
-    if (row) {
-        struct text end = column_view(statement, 0);
-        *ret_end = memory_zalloc(end.length + 1, 1);
-        memcpy(*ret_end, end.bytes, end.length);
-        (void)sqlite3_reset(statement);
-    }
+    deferred_index_add(by_key, deferred_index_text_key(record->key), sqlite3_last_insert_rowid(connection->database));
     return true;
 }
 
-bool idempotency_prune(struct connection *connection, const char *after, int64_t before_ms, char **ret_after,
-                       struct fault *fault)
+bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more, struct fault *fault)
 {
-    struct text from = text_from_c(after == NULL ? "" : after);
     sqlite3_stmt *statement;
-    char *end;
-    if (!find_slice_end(connection, from, &end, fault)) {
+    bool keys_gone;
+    bool postings_gone;
+    if (!connection_prepare(connection, DELETE_KEYS, &statement, fault)) {
         return false;
     }
-    if (!connection_prepare(connection, end == NULL ? DELETE_REST : DELETE_SLICE, &statement, fault)) {
-        free(end);
+    bind_int64(statement, 1, before_ms);
+    if (!statement_run_guarded(statement, &keys_gone, fault) ||
+        !connection_prepare(connection, DELETE_POSTINGS, &statement, fault) ||
+        !statement_run_guarded(statement, &postings_gone, fault)) {
         return false;
     }
-    bind_text(statement, 1, from);
-    if (end != NULL) {
-        bind_c_text(statement, 2, end);
-    }
-    bind_int64(statement, end == NULL ? 2 : 3, before_ms);
-    if (!statement_run(statement, fault)) {
-        free(end);
-        return false;
-    }
-    *ret_after = end;
+    *ret_more = keys_gone || postings_gone;
     return true;
 }

@@ -1,5 +1,4 @@
 #include <assert.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "store/sqlite/idempotency_rows.h"
@@ -80,43 +79,37 @@ static bool hold_reads_if_due(struct store *store, bool *ret_more, struct fault 
     return ok;
 }
 
-static bool prune_slice(struct store *store, int64_t now_ms, struct fault *fault)
+static bool prune_slice(struct store *store, int64_t now_ms, bool *ret_more, struct fault *fault)
 {
     struct fault ignored;
-    char *after = NULL;
-    bool ok = connection_run(&store->writer, "BEGIN IMMEDIATE", fault);
-    if (!ok) {
+    if (!connection_run(&store->writer, "BEGIN IMMEDIATE", fault)) {
         return false;
     }
-    ok = idempotency_prune(&store->writer, store->prune_from, now_ms - store->idempotency_ms, &after, fault) &&
-         connection_run(&store->writer, "COMMIT", fault);
-    if (!ok) {
-        if (sqlite3_get_autocommit(store->writer.database) == 0) {
-            (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
-        }
-        free(after);
-        return false;
+    bool ok = idempotency_prune(&store->writer, now_ms - store->idempotency_ms, ret_more, fault) &&
+              connection_run(&store->writer, "COMMIT", fault);
+    if (!ok && sqlite3_get_autocommit(store->writer.database) == 0) {
+        (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
     }
-    free(store->prune_from);
-    store->prune_from = after;
-    return true;
+    return ok;
 }
 
-/* One slice a call. A round goes through all keys and happens every hour: when nothing waits, or, where that never
- * happens, an hour later under load. */
+/* One slice a call. A round forgets all keys that are old enough and happens every hour: when nothing waits, or, where
+ * that never happens, an hour later under load. */
 static bool prune_if_due(struct store *store, bool idle, bool *ret_more, struct fault *fault)
 {
     int64_t now_ms = store->unix_ms();
-    int64_t patience_ms = idle ? 0 : PRUNE_ROUND_MS;
+    int64_t patience_ms = idle || store->prune_round ? 0 : PRUNE_ROUND_MS;
     if (now_ms < store->prune_round_at_ms + patience_ms || !store_try_lock_writing(store)) {
         return true;
     }
-    bool ok = prune_slice(store, now_ms, fault);
+    bool more = false;
+    bool ok = prune_slice(store, now_ms, &more, fault);
     store_unlock_writing(store);
-    if (!ok || store->prune_from == NULL) {
-        store->prune_round_at_ms = now_ms + PRUNE_ROUND_MS;
-    } else {
+    store->prune_round = ok && more;
+    if (store->prune_round) {
         *ret_more = true;
+    } else {
+        store->prune_round_at_ms = now_ms + PRUNE_ROUND_MS;
     }
     return ok;
 }

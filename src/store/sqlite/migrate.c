@@ -62,11 +62,12 @@ bool store_get_ready(struct store *store, struct fault *fault)
     }
     int64_t holds;
     int64_t newest_ms;
-    if (!sqlite_schema_check(store, fault) ||
+    if (!sqlite_schema_check(store, fault) || !indexes_open(&store->writer, store->indexes, fault) ||
         !connection_read_int64(&store->writer, "SELECT count(*) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "'", 0,
                                &holds, fault) ||
         !connection_read_int64(&store->writer, "SELECT created_at FROM orders ORDER BY order_no DESC LIMIT 1", 0,
                                &newest_ms, fault)) {
+        indexes_close(store->indexes);
         return false;
     }
     /* Behind the newest order by its last millisecond: ids of two runs never share one, so the order of ids stays the

@@ -17,15 +17,9 @@
 static const char LIST_ALL[] = "SELECT o.order_no FROM orders o NOT INDEXED WHERE " PAGE_FILTERS
                                " AND ?3 IS NULL AND ?4 IS NULL AND ?5 IS NULL " PAGE_END;
 
-static const char LIST_BY_CUSTOMER[] = "SELECT o.order_no FROM orders o INDEXED BY orders_by_customer "
-                                       "WHERE o.customer_id = ?3 AND " PAGE_FILTERS
-                                       " " STATUS_FILTER VARIANT_FILTER PAGE_END;
-
-static const char LIST_BY_VARIANT[] =
-    "SELECT DISTINCT o.order_no FROM order_items v INDEXED BY order_items_by_variant "
-    "CROSS JOIN orders o ON o.order_no = v.order_no "
-    "WHERE v.variant_no = ?4 AND v.order_no >= ?1 AND v.order_no < ?2 AND " PAGE_FILTERS
-    " AND ?3 IS NULL " STATUS_FILTER "ORDER BY v.order_no DESC LIMIT ?8";
+/* Does one row, found through a deferred index, pass the filters? */
+static const char CHECK_ORDER[] = "SELECT 1 FROM orders o WHERE o.order_no = ?8 AND " PAGE_FILTERS
+                                  " AND (?3 IS NULL OR o.customer_id = ?3) " STATUS_FILTER VARIANT_FILTER;
 
 static const char LIST_BY_STATUS[] = "SELECT o.order_no FROM orders o INDEXED BY orders_by_status "
                                      "WHERE o.status = ?5 AND o.status <> 'draft' AND " PAGE_FILTERS
@@ -37,19 +31,22 @@ static const char LIST_DRAFTS[] = "SELECT o.order_no FROM jobs j CROSS JOIN orde
                                   "o.status = ?5 AND " PAGE_FILTERS " AND ?3 IS NULL " VARIANT_FILTER
                                   "ORDER BY j.order_no DESC LIMIT ?8";
 
-/* A rarer filter is served by an index of a wider one; a customer has fewer orders than a variant or a status. */
+/* A customer has fewer orders than a variant or a status, and there are fewer drafts than orders of a variant. */
+static bool uses_search(const struct order_filter *filter)
+{
+    bool drafts = filter->has_status && filter->status == ORDER_DRAFT;
+    return filter->customer_id.bytes != NULL || (filter->sku.bytes != NULL && !drafts);
+}
+
 static const char *choose_list(const struct order_filter *filter)
 {
-    if (filter->customer_id.bytes != NULL) {
-        return LIST_BY_CUSTOMER;
+    if (uses_search(filter)) {
+        return CHECK_ORDER;
     }
-    if (filter->has_status && filter->status == ORDER_DRAFT) {
-        return LIST_DRAFTS;
+    if (!filter->has_status) {
+        return LIST_ALL;
     }
-    if (filter->sku.bytes != NULL) {
-        return LIST_BY_VARIANT;
-    }
-    return filter->has_status ? LIST_BY_STATUS : LIST_ALL;
+    return filter->status == ORDER_DRAFT ? LIST_DRAFTS : LIST_BY_STATUS;
 }
 
 /* The rows that the page and the times leave: ids of one millisecond begin with it. */
@@ -82,16 +79,58 @@ static bool find_bounds(struct connection *connection, const struct order_filter
     return true;
 }
 
-/* The row numbers of a page and, where there is more, of one order behind it. */
+/* The row numbers of a page and, where there is more, of one order behind it: as a list, ... */
+static bool take_listed(sqlite3_stmt *statement, size_t limit, int64_t *rows, size_t *ret_count, struct fault *fault)
+{
+    size_t count = 0;
+    bind_int64(statement, 8, (int64_t)limit + 1);
+    for (;;) {
+        bool row;
+        if (!statement_next(statement, &row, fault)) {
+            return false;
+        }
+        if (!row) {
+            *ret_count = count;
+            return true;
+        }
+        rows[count++] = column_int64(statement, 0);
+    }
+}
+
+/* ... or one by one from a search. */
+static bool take_found(struct connection *connection, struct posting_search *search, sqlite3_stmt *check,
+                       int64_t first, size_t limit, int64_t *rows, size_t *ret_count, struct fault *fault)
+{
+    size_t count = 0;
+    while (count <= limit) {
+        int64_t order_row;
+        bool passes;
+        if (!posting_search_next(search, connection, &order_row, fault)) {
+            return false;
+        }
+        if (order_row == 0 || order_row < first) {
+            break;
+        }
+        bind_int64(check, 8, order_row);
+        if (!statement_next(check, &passes, fault)) {
+            return false;
+        }
+        if (passes) {
+            (void)sqlite3_reset(check);
+            rows[count++] = order_row;
+        }
+    }
+    *ret_count = count;
+    return true;
+}
+
 static bool list_rows(struct connection *connection, const struct order_filter *filter, const struct page *page,
-                      int64_t *rows, size_t *ret_count, struct fault *fault)
+                      struct posting_search *search, int64_t *rows, size_t *ret_count, struct fault *fault)
 {
     int64_t first;
     int64_t end;
     int64_t variant = 0;
-    size_t count = 0;
     sqlite3_stmt *statement;
-    bool row;
     if (!find_bounds(connection, filter, page, &first, &end, fault) ||
         (filter->sku.bytes != NULL && !find_variant_row(connection, filter->sku, &variant, fault)) ||
         !connection_prepare(connection, choose_list(filter), &statement, fault)) {
@@ -104,21 +143,29 @@ static bool list_rows(struct connection *connection, const struct order_filter *
     bind_c_text(statement, 5, filter->has_status ? order_status_name(filter->status) : NULL);
     bind_int64_or_null(statement, 6, filter->has_created_after, filter->created_after_ms);
     bind_int64_or_null(statement, 7, filter->has_created_before, filter->created_before_ms);
-    bind_int64(statement, 8, (int64_t)page->limit + 1);
-    for (;;) {
-        if (!statement_next(statement, &row, fault)) {
-            return false;
-        }
-        if (!row) {
-            *ret_count = count;
-            return true;
-        }
-        rows[count++] = column_int64(statement, 0);
+    if (!uses_search(filter)) {
+        return take_listed(statement, page->limit, rows, ret_count, fault);
     }
+    posting_search_limit(search, end);
+    bool ok = take_found(connection, search, statement, first, page->limit, rows, ret_count, fault);
+    posting_search_end(search);
+    return ok;
+}
+
+/* Before the list's own transaction, see posting_search. */
+static bool begin_search(struct reader *reader, struct arena *arena, const struct order_filter *filter,
+                         struct posting_search *ret_search, struct fault *fault)
+{
+    if (filter->customer_id.bytes != NULL) {
+        posting_search_begin(reader->store->indexes[ORDERS_BY_CUSTOMER], deferred_index_text_key(filter->customer_id),
+                             arena, ret_search);
+        return true;
+    }
+    return begin_variant_search(reader, arena, filter->sku, ret_search, fault);
 }
 
 static bool load_page(struct reader *reader, struct arena *arena, const struct order_filter *filter,
-                      const struct page *page, struct order ***ret_orders, size_t *ret_count, bool *ret_more,
+                      const struct page *page, struct posting_search *search, struct order ***ret_orders, size_t *ret_count, bool *ret_more,
                       struct fault *fault)
 {
     struct facts facts;
@@ -127,7 +174,7 @@ static bool load_page(struct reader *reader, struct arena *arena, const struct o
     size_t count;
     facts_init(&facts, arena, 0, NULL, (struct policy){0});
     row_loader_init(&loader, &reader->connection, &facts);
-    if (!list_rows(&reader->connection, filter, page, rows, &count, fault)) {
+    if (!list_rows(&reader->connection, filter, page, search, rows, &count, fault)) {
         return false;
     }
     bool more = count > page->limit;
@@ -148,10 +195,11 @@ bool sqlite_read_orders(struct reader *reader, struct arena *arena, const struct
                         const struct page *page, struct order ***ret_orders, size_t *ret_count, bool *ret_more,
                         struct fault *fault)
 {
-    if (!read_begin(reader, fault)) {
+    struct posting_search search;
+    if ((uses_search(filter) && !begin_search(reader, arena, filter, &search, fault)) || !read_begin(reader, fault)) {
         return false;
     }
-    bool ok = load_page(reader, arena, filter, page, ret_orders, ret_count, ret_more, fault);
+    bool ok = load_page(reader, arena, filter, page, &search, ret_orders, ret_count, ret_more, fault);
     read_end(reader);
     return ok;
 }

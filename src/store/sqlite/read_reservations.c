@@ -15,11 +15,9 @@
 static const char LIST_ALL[] = SELECT_HOLD "stock_reservations r " JOIN_ORDER JOIN_VARIANT
                                            "WHERE r.order_no <= ?1 AND " HOLD_FILTERS HOLD_END;
 
-static const char LIST_BY_VARIANT[] =
-    SELECT_HOLD "order_items i INDEXED BY order_items_by_variant "
-                "CROSS JOIN stock_reservations r ON r.order_no = i.order_no AND r.line = i.line " JOIN_ORDER JOIN_VARIANT
-                "WHERE i.variant_no = ?3 AND i.order_no <= ?1 AND " HOLD_FILTERS
-                "ORDER BY i.order_no DESC, i.line LIMIT ?5";
+/* The holds of one order (?6), found through a deferred index. */
+static const char LIST_OF_ORDER[] = SELECT_HOLD "stock_reservations r " JOIN_ORDER JOIN_VARIANT
+                                                "WHERE r.order_no = ?6 AND " HOLD_FILTERS "ORDER BY r.line LIMIT ?5";
 
 static const char LIST_ACTIVE[] = SELECT_HOLD
     "jobs j CROSS JOIN stock_reservations r ON r.order_no = j.order_no " JOIN_ORDER JOIN_VARIANT
@@ -39,16 +37,21 @@ static const char LIST_RELEASED[] = SELECT_HOLD
     "CROSS JOIN stock_reservations r ON r.order_no = o.order_no " JOIN_VARIANT
     "WHERE o.order_no <= ?1 AND " HOLD_FILTERS "ORDER BY o.order_no DESC, r.line LIMIT ?5";
 
+static bool uses_search(const struct reservation_filter *filter)
+{
+    return filter->sku.bytes != NULL && !(filter->has_status && filter->status == RESERVATION_ACTIVE);
+}
+
 static const char *choose_list(const struct reservation_filter *filter)
 {
-    if (filter->has_status && filter->status == RESERVATION_ACTIVE) {
-        return LIST_ACTIVE;
-    }
-    if (filter->sku.bytes != NULL) {
-        return LIST_BY_VARIANT;
+    if (uses_search(filter)) {
+        return LIST_OF_ORDER;
     }
     if (!filter->has_status) {
         return LIST_ALL;
+    }
+    if (filter->status == RESERVATION_ACTIVE) {
+        return LIST_ACTIVE;
     }
     return filter->status == RESERVATION_CONVERTED ? LIST_CONVERTED : LIST_RELEASED;
 }
@@ -65,14 +68,75 @@ static bool take_row(sqlite3_stmt *statement, struct arena *arena, struct reserv
            fault_set(fault, FAULT_INTERNAL, "a reservation has an unknown status");
 }
 
-static bool load_page(struct reader *reader, struct arena *arena, const struct reservation_filter *filter,
-                      const struct page *page, struct reservation_row **ret_rows, size_t *ret_count, bool *ret_more,
+/* A variant's row never changes, so it may be looked up in a transaction of its own. */
+bool begin_variant_search(struct reader *reader, struct arena *arena, struct text sku,
+                          struct posting_search *ret_search, struct fault *fault)
+{
+    int64_t variant;
+    if (!read_begin(reader, fault)) {
+        return false;
+    }
+    bool ok = find_variant_row(&reader->connection, sku, &variant, fault);
+    read_end(reader);
+    if (ok) {
+        posting_search_begin(reader->store->indexes[ORDERS_BY_VARIANT], deferred_index_number_key(variant), arena,
+                             ret_search);
+    }
+    return ok;
+}
+
+struct reservation_page {
+    struct reservation_row *rows;
+    size_t count;
+    size_t limit;
+    bool more;
+};
+
+/* The statement's rows, until the page is full and one row behind it was seen. */
+static bool take_rows(sqlite3_stmt *statement, struct arena *arena, struct reservation_page *result,
                       struct fault *fault)
 {
-    struct reservation_row *rows = arena_array(arena, page->limit, sizeof(*rows));
+    for (;;) {
+        bool row;
+        if (!statement_next(statement, &row, fault)) {
+            return false;
+        }
+        if (!row || result->count == result->limit) {
+            (void)sqlite3_reset(statement);
+            result->more = row;
+            return true;
+        }
+        if (!take_row(statement, arena, &result->rows[result->count++], fault)) {
+            return statement_abandon(statement);
+        }
+    }
+}
+
+static bool take_found(struct connection *connection, struct posting_search *search, sqlite3_stmt *statement,
+                       struct arena *arena, struct reservation_page *result, struct fault *fault)
+{
+    while (!result->more) {
+        int64_t order_row;
+        if (!posting_search_next(search, connection, &order_row, fault)) {
+            return false;
+        }
+        if (order_row == 0) {
+            return true;
+        }
+        bind_int64(statement, 6, order_row);
+        if (!take_rows(statement, arena, result, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool load_page(struct reader *reader, struct arena *arena, const struct reservation_filter *filter,
+                      const struct page *page, struct posting_search *search, struct reservation_page *result,
+                      struct fault *fault)
+{
     int64_t variant = 0;
     int64_t order = INT64_MAX;
-    size_t count = 0;
     sqlite3_stmt *statement;
     if ((filter->sku.bytes != NULL && !find_variant_row(&reader->connection, filter->sku, &variant, fault)) ||
         (page->has_after && !find_order_row_from(&reader->connection, &page->after_id, &order, fault)) ||
@@ -84,32 +148,32 @@ static bool load_page(struct reader *reader, struct arena *arena, const struct r
     bind_int64_or_null(statement, 3, filter->sku.bytes != NULL, variant);
     bind_c_text(statement, 4, filter->has_status ? reservation_status_name(filter->status) : NULL);
     bind_int64(statement, 5, (int64_t)page->limit + 1);
-    for (;;) {
-        bool row;
-        if (!statement_next(statement, &row, fault)) {
-            return false;
-        }
-        if (!row || count == page->limit) {
-            (void)sqlite3_reset(statement);
-            *ret_rows = rows;
-            *ret_count = count;
-            *ret_more = row;
-            return true;
-        }
-        if (!take_row(statement, arena, &rows[count++], fault)) {
-            return statement_abandon(statement);
-        }
+    if (!uses_search(filter)) {
+        return take_rows(statement, arena, result, fault);
     }
+    posting_search_limit(search, order == INT64_MAX ? order : order + 1); /* the page may begin inside an order */
+    bool ok = take_found(&reader->connection, search, statement, arena, result, fault);
+    posting_search_end(search);
+    return ok;
 }
 
 bool sqlite_read_reservations(struct reader *reader, struct arena *arena, const struct reservation_filter *filter,
                               const struct page *page, struct reservation_row **ret_rows, size_t *ret_count,
                               bool *ret_more, struct fault *fault)
 {
-    if (!read_begin(reader, fault)) {
+    struct posting_search search;
+    struct reservation_page result = {
+        .rows = arena_array(arena, page->limit, sizeof(*result.rows)),
+        .limit = page->limit,
+    };
+    if ((uses_search(filter) && !begin_variant_search(reader, arena, filter->sku, &search, fault)) ||
+        !read_begin(reader, fault)) {
         return false;
     }
-    bool ok = load_page(reader, arena, filter, page, ret_rows, ret_count, ret_more, fault);
+    bool ok = load_page(reader, arena, filter, page, &search, &result, fault);
     read_end(reader);
+    *ret_rows = result.rows;
+    *ret_count = result.count;
+    *ret_more = result.more;
     return ok;
 }

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "store/sqlite/connection.h"
+#include "store/sqlite/indexes.h"
 #include "store/sqlite/read_gate.h"
 #include "store/store.h"
 
@@ -36,7 +37,10 @@ struct store {
     int64_t gate_closed_until_us; /* 0: open */
     int64_t gate_next_us;         /* not to be closed again before */
     int64_t prune_round_at_ms; /* when the next round through the idempotency keys begins */
-    char *prune_from;           /* the key at which this round goes on; NULL between rounds */
+    bool prune_round;           /* a round is under way */
+
+    /* Any thread: immutable once the store is ready, with a mutex of their own inside. */
+    struct deferred_index *indexes[DEFERRED_INDEX_COUNT];
 
     /* Any thread. */
     struct read_gate gate;
@@ -83,6 +87,8 @@ bool sqlite_read_orders(struct reader *reader, struct arena *arena, const struct
                         struct fault *fault);
 
 /* read_reservations.c */
+MUST_USE bool begin_variant_search(struct reader *reader, struct arena *arena, struct text sku,
+                                   struct posting_search *ret_search, struct fault *fault);
 bool sqlite_read_reservations(struct reader *reader, struct arena *arena, const struct reservation_filter *filter,
                               const struct page *page, struct reservation_row **ret_rows, size_t *ret_count,
                               bool *ret_more, struct fault *fault);

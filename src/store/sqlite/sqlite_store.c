@@ -68,13 +68,13 @@ static bool open_database(struct store *store, size_t cache_bytes, struct fault 
 
 static void store_free(struct store *store)
 {
+    indexes_close(store->indexes);
     connection_close(&store->writer);
     if (store->lock_file >= 0) {
         file_lock_close(store->lock_file);
     }
     read_gate_done(&store->gate);
     free(store->path);
-    free(store->prune_from);
     free(store);
 }
 
@@ -189,6 +189,7 @@ static void sqlite_batch_rollback(struct store *store)
     if (sqlite3_get_autocommit(store->writer.database) == 0) {
         (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
     }
+    indexes_rolled_back(store->indexes);
     store->in_batch = false;
     store_unlock_writing(store);
 }
@@ -197,6 +198,7 @@ static bool sqlite_batch_commit(struct store *store, struct fault *fault)
 {
     assert(store->in_batch);
     if (connection_run(&store->writer, "COMMIT", fault)) {
+        indexes_committed(store->indexes);
         store->in_batch = false;
         atomic_fetch_add_explicit(&store->live_holds, store->live_holds_delta, memory_order_relaxed);
         store_unlock_writing(store);

@@ -68,8 +68,6 @@ CREATE TABLE orders (
     metadata TEXT
 ) STRICT;
 
-CREATE INDEX orders_by_customer ON orders (customer_id, order_no);
-
 -- Drafts are found through their jobs, so that an order enters this index once its hold has ended, not when it is placed.
 CREATE INDEX orders_by_status ON orders (status, order_no) WHERE status <> 'draft';
 
@@ -81,8 +79,6 @@ CREATE TABLE order_items (
     unit_price INTEGER NOT NULL CHECK (unit_price >= 0),
     PRIMARY KEY (order_no, line)
 ) STRICT, WITHOUT ROWID;
-
-CREATE INDEX order_items_by_variant ON order_items (variant_no, order_no);
 
 CREATE TABLE stock_reservations (
     order_no INTEGER NOT NULL,
@@ -150,16 +146,50 @@ CREATE INDEX events_by_type ON events (type, sequence)
     WHERE type NOT IN ('order.created', 'order.paid', 'order.expired');
 
 -- Answers to repeat. A creation of one order is answered again from the order; any other answer is kept as it was given.
+-- That a key is there once (I8) is decided by the one process that places orders, through idempotency_by_key.
 CREATE TABLE idempotency_keys (
-    key TEXT NOT NULL PRIMARY KEY,
+    key_no INTEGER PRIMARY KEY, -- ascends with time: whoever prunes keeps the last row, or numbers would start again
+    key TEXT NOT NULL,
     fingerprint BLOB NOT NULL CHECK (length(fingerprint) = 32),
     created_at INTEGER NOT NULL,
-    order_no INTEGER,
+    order_no INTEGER, -- checked by the audit; a foreign key would be looked up with every order
     status INTEGER,
     body TEXT,
     location TEXT,
     version INTEGER,
     CHECK ((order_no IS NULL) <> (status IS NULL))
+) STRICT;
+
+-- Deferred indexes: on random keys, written late and in order, so that a page takes many entries at once. They cover the
+-- rows up to covered_to; the program keeps the newer ones in memory. A segment is 2^20 rows; hashes are the program's.
+
+CREATE TABLE deferred_indexes (
+    name TEXT NOT NULL PRIMARY KEY,
+    covered_to INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO deferred_indexes (name, covered_to)
+VALUES ('orders_by_customer', 0), ('orders_by_variant', 0), ('idempotency_by_key', 0);
+
+CREATE TABLE orders_by_customer (
+    segment INTEGER NOT NULL,
+    customer_hash INTEGER NOT NULL,
+    order_no INTEGER NOT NULL,
+    PRIMARY KEY (segment, customer_hash, order_no)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE orders_by_variant (
+    segment INTEGER NOT NULL,
+    variant_hash INTEGER NOT NULL,
+    order_no INTEGER NOT NULL,
+    PRIMARY KEY (segment, variant_hash, order_no)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE idempotency_by_key (
+    segment INTEGER NOT NULL,
+    key_hash INTEGER NOT NULL,
+    key_no INTEGER NOT NULL,
+    PRIMARY KEY (segment, key_hash, key_no)
 ) STRICT, WITHOUT ROWID;
 
 -- Who may call the API
