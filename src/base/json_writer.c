@@ -84,7 +84,7 @@ static void append_escaped(struct buffer *buffer, unsigned char byte, char escap
     }
 }
 
-void json_string(struct json_writer *writer, struct text text)
+void json_text(struct json_writer *writer, struct text text)
 {
     value_begin(writer);
     struct buffer *buffer = writer->buffer;
@@ -116,7 +116,7 @@ void json_bool(struct json_writer *writer, bool value)
     json_raw(writer, value ? TEXT_LITERAL("true") : TEXT_LITERAL("false"));
 }
 
-void json_null(struct json_writer *writer)
+void json_null_value(struct json_writer *writer)
 {
     json_raw(writer, TEXT_LITERAL("null"));
 }
@@ -131,9 +131,9 @@ void json_string_field(struct json_writer *writer, const char *key, struct text 
 {
     json_key(writer, key);
     if (text.bytes == NULL) {
-        json_null(writer);
+        json_null_value(writer);
     } else {
-        json_string(writer, text);
+        json_text(writer, text);
     }
 }
 
@@ -157,7 +157,7 @@ void json_bool_field(struct json_writer *writer, const char *key, bool value)
 void json_null_field(struct json_writer *writer, const char *key)
 {
     json_key(writer, key);
-    json_null(writer);
+    json_null_value(writer);
 }
 
 void json_raw_field(struct json_writer *writer, const char *key, struct text json)

@@ -21,10 +21,10 @@ void json_object_end(struct json_writer *writer);
 void json_array_begin(struct json_writer *writer);
 void json_array_end(struct json_writer *writer);
 void json_key(struct json_writer *writer, const char *key); /* key is a literal that needs no escaping */
-void json_string(struct json_writer *writer, struct text text);
+void json_text(struct json_writer *writer, struct text text);
 void json_int64(struct json_writer *writer, int64_t value);
 void json_bool(struct json_writer *writer, bool value);
-void json_null(struct json_writer *writer);
+void json_null_value(struct json_writer *writer);
 void json_raw(struct json_writer *writer, struct text json); /* a whole, valid JSON value, copied as it is */
 
 void json_string_field(struct json_writer *writer, const char *key, struct text text); /* absent text gives null */

@@ -187,16 +187,16 @@ static void due_timeouts_come_earliest_first(void **state)
     batch_begin(harness);
     assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms, 4, due, &count, &more, &harness->fault));
     assert_int_equal(count, 0);
-    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms + 1, 4, due, &count, &more,
-                                               &harness->fault));
+    assert_ok(harness,
+              harness->ops->batch_due(harness->store, harness_now_ms + 1, 4, due, &count, &more, &harness->fault));
     assert_int_equal(count, 1); /* at the deadline itself it is due */
-    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms + 99999, 2, due, &count, &more,
-                                               &harness->fault));
+    assert_ok(harness,
+              harness->ops->batch_due(harness->store, harness_now_ms + 99999, 2, due, &count, &more, &harness->fault));
     assert_int_equal(count, 2);
     assert_true(more);
     assert_true(uuid_equal(due[0], id[1]) && uuid_equal(due[1], id[2]));
-    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms + 99999, 3, due, &count, &more,
-                                               &harness->fault));
+    assert_ok(harness,
+              harness->ops->batch_due(harness->store, harness_now_ms + 99999, 3, due, &count, &more, &harness->fault));
     assert_false(more);
     assert_true(uuid_equal(due[2], id[0]));
     harness->ops->batch_rollback(harness->store);
@@ -265,8 +265,12 @@ static void saving_on_stale_facts_is_a_conflict(void **state)
     order->status = ORDER_CANCELLED;
     order->version++;
     assert_conflict(harness, &stale);
-    *order = (struct order){.row = order->row, .id = order->id, .version = 1, .loaded_version = 1,
-                            .loaded_expires_at_ms = order->expires_at_ms, .expires_at_ms = order->expires_at_ms};
+    *order = (struct order){.row = order->row,
+                            .id = order->id,
+                            .version = 1,
+                            .loaded_version = 1,
+                            .loaded_expires_at_ms = order->expires_at_ms,
+                            .expires_at_ms = order->expires_at_ms};
 
     struct variant *variant = facts_variant(&stale, TEXT_LITERAL("a"));
     variant->stock.version++;
@@ -291,8 +295,7 @@ static void the_database_refuses_to_oversell(void **state)
     struct variant *variant = facts_variant(&harness->facts, TEXT_LITERAL("a"));
     variant->stock.reserved_quantity = 11;
     variant->stock.version++;
-    assert_fault(harness, harness->ops->batch_save(harness->store, &harness->facts, &harness->fault),
-                 FAULT_CONSTRAINT);
+    assert_fault(harness, harness->ops->batch_save(harness->store, &harness->facts, &harness->fault), FAULT_CONSTRAINT);
     harness->ops->batch_rollback(harness->store);
     assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 0);
 }
@@ -312,8 +315,7 @@ static void the_database_refuses_what_exists(void **state)
     twin.product_id = product.id;
     facts_put_product(&harness->facts, &product);
     facts_put_variant(&harness->facts, &twin);
-    assert_fault(harness, harness->ops->batch_save(harness->store, &harness->facts, &harness->fault),
-                 FAULT_CONSTRAINT);
+    assert_fault(harness, harness->ops->batch_save(harness->store, &harness->facts, &harness->fault), FAULT_CONSTRAINT);
     harness->ops->batch_rollback(harness->store);
 
     struct uuid other = place_id(harness, "c", "a", 1);
@@ -322,8 +324,7 @@ static void the_database_refuses_what_exists(void **state)
     batch_load(harness);
     struct payment again = {.reference = TEXT_LITERAL("pi_1"), .amount = {1999, "EUR"}};
     (void)facts_add_payment(&harness->facts, facts_order(&harness->facts, &other), &again);
-    assert_fault(harness, harness->ops->batch_save(harness->store, &harness->facts, &harness->fault),
-                 FAULT_CONSTRAINT);
+    assert_fault(harness, harness->ops->batch_save(harness->store, &harness->facts, &harness->fault), FAULT_CONSTRAINT);
     harness->ops->batch_rollback(harness->store);
     assert_audit_clean(harness);
 }
@@ -478,8 +479,7 @@ static void a_shop_survives_its_day(void **state)
     random_day(harness, 1500);
     assert_string_equal(run_audit(harness, &overdue), "");
     assert_true(count_from_audit(harness, "orders paid") > 10 && count_from_audit(harness, "orders expired") > 10);
-    while (expire_due(harness, 100) > 0) {
-    }
+    while (expire_due(harness, 100) > 0) {}
     assert_ok(harness, harness->ops->maintain(harness->store, true, &more, &harness->fault));
     harness_reopen(harness);
     assert_string_equal(run_audit(harness, &overdue), "");

@@ -331,7 +331,9 @@ static void what_is_not_there_is_not_found(void **state)
 static void keys_are_made_listed_and_revoked(void **state)
 {
     struct harness *harness = *state;
-    struct key_row key = {.name = TEXT_LITERAL("till"), .scope = KEY_SCOPE_WRITE, .hint = TEXT_LITERAL("hf_abc"),
+    struct key_row key = {.name = TEXT_LITERAL("till"),
+                          .scope = KEY_SCOPE_WRITE,
+                          .hint = TEXT_LITERAL("hf_abc"),
                           .created_at_ms = HARNESS_START_MS};
     struct key_row *rows;
     size_t count;

@@ -248,8 +248,8 @@ size_t expire_due(struct harness *harness, size_t max)
     size_t count;
     batch_begin(harness);
     struct uuid *due = arena_array(harness->arena, max, sizeof(*due));
-    assert_ok(harness, harness->ops->batch_due(harness->store, harness->facts.now_ms, max, due, &count, &more,
-                                               &harness->fault));
+    assert_ok(harness,
+              harness->ops->batch_due(harness->store, harness->facts.now_ms, max, due, &count, &more, &harness->fault));
     for (size_t i = 0; i < count; i++) {
         wanted_add_order(&harness->wanted, &due[i]);
     }

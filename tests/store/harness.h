@@ -55,7 +55,8 @@ void batch_load(struct harness *harness);
 void batch_commit(struct harness *harness);
 
 /* One command, one batch. Texts of results live until the next batch. */
-struct uuid make_variant(struct harness *harness, const char *sku, int64_t stock_quantity); /* of a product of its own */
+struct uuid make_variant(struct harness *harness, const char *sku,
+                         int64_t stock_quantity); /* of a product of its own */
 struct uuid make_limited_variant(struct harness *harness, const char *sku, int64_t stock_quantity,
                                  int64_t max_per_customer);
 struct outcome place(struct harness *harness, const char *customer_id, const char *sku, int64_t quantity);

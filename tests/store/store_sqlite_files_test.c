@@ -181,8 +181,7 @@ static bool try_to_place(struct harness *harness)
     variant = facts_variant(&harness->facts, TEXT_LITERAL("a"));
     variant->stock.stock_quantity += 1;
     variant->stock.version++;
-    struct movement *movement =
-        facts_add_movement(&harness->facts, variant, 1, MOVEMENT_RESTOCK, TEXT_ABSENT, NULL);
+    struct movement *movement = facts_add_movement(&harness->facts, variant, 1, MOVEMENT_RESTOCK, TEXT_ABSENT, NULL);
     event_stock_adjusted(&harness->facts, movement);
     bool ok = harness->ops->batch_save(harness->store, &harness->facts, &harness->fault) &&
               harness->ops->batch_commit(harness->store, &harness->fault);
@@ -440,10 +439,10 @@ static void assert_found(const struct planted *planted)
     size_t overdue;
     (void)make_variant(harness, "a", 100);
     (void)make_variant(harness, "b", 100);
-    (void)place_id(harness, "c", "a", 1);                                             /* order 1: draft */
-    (void)pay(harness, place_id(harness, "c", "a", 2), "pi_2");                       /* order 2: paid */
-    (void)cancel(harness, place_id(harness, "c", "b", 3), "no");                      /* order 3: cancelled */
-    (void)pay_amount(harness, place_id(harness, "c", "b", 4), "pi_4", 1);             /* order 4: draft, refund due */
+    (void)place_id(harness, "c", "a", 1);                                 /* order 1: draft */
+    (void)pay(harness, place_id(harness, "c", "a", 2), "pi_2");           /* order 2: paid */
+    (void)cancel(harness, place_id(harness, "c", "b", 3), "no");          /* order 3: cancelled */
+    (void)pay_amount(harness, place_id(harness, "c", "b", 4), "pi_4", 1); /* order 4: draft, refund due */
     (void)adjust(harness, "b", 5);
     assert_audit_clean(harness);
     tamper(harness, planted->sql);
@@ -490,7 +489,8 @@ static void the_audit_finds_what_is_broken(void **state)
         {"DELETE FROM events WHERE type = 'order.paid'", "I11: order 0"},
         {"DELETE FROM events WHERE type = 'payment.refund_due'", "I11: order 0"},
         {"UPDATE events SET type = 'order.expired' WHERE type = 'order.cancelled'", "I11: order 0"},
-        {"UPDATE events SET type = 'stock.low' WHERE type = 'stock.adjusted'", "I11: 1 stock adjustments have 0 events"},
+        {"UPDATE events SET type = 'stock.low' WHERE type = 'stock.adjusted'",
+         "I11: 1 stock adjustments have 0 events"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -501,12 +501,12 @@ static void the_audit_finds_what_is_broken(void **state)
 static bool is_scan_allowed(const char *step)
 {
     /* Newest order, first row; API keys are few; drafts through their jobs; a page of released orders, merged. */
-    static const char *const allowed[] = {"SCAN orders", "SCAN sqlite_master", "SCAN api_keys", "SCAN (subquery"};
+    static const char *const allowed[] = {"SCAN orders", "SCAN sqlite_master", "SCAN api_keys", "SCAN released"};
     if (strncmp(step, "SCAN ", 5) != 0) {
         return true;
     }
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
-        if (strncmp(step, allowed[i], strlen(allowed[i])) == 0) {
+        if (strcmp(step, allowed[i]) == 0) {
             return true;
         }
     }
@@ -550,9 +550,8 @@ static void no_statement_scans_a_table(void **state)
                                        .status = (mask & 2) != 0 ? ORDER_PAID : ORDER_DRAFT,
                                        .customer_id = (mask & 4) != 0 ? TEXT_LITERAL("c-1") : TEXT_ABSENT,
                                        .sku = (mask & 8) != 0 ? TEXT_LITERAL("day-1") : TEXT_ABSENT};
-        reservations = (struct reservation_filter){.has_status = (mask & 1) != 0,
-                                                   .status = (enum reservation_status)(mask >> 1 & 3) % 3,
-                                                   .sku = orders.sku};
+        reservations = (struct reservation_filter){
+            .has_status = (mask & 1) != 0, .status = (enum reservation_status)(mask >> 1 & 3) % 3, .sku = orders.sku};
         assert_ok(harness, harness->ops->read_orders(harness->reader, harness->read_arena, &orders, &page, &found,
                                                      &count, &more, &harness->fault));
         assert_ok(harness, harness->ops->read_reservations(harness->reader, harness->read_arena, &reservations, &page,

@@ -1,6 +1,5 @@
 #include "conformance.h"
 
-
 #include "sqlite_files.h"
 #include "store/sqlite/sqlite_store.h"
 

@@ -39,7 +39,7 @@ static void commas_stand_between_values_at_every_depth(void **state)
     json_array_end(&writer);
     json_object_begin(&writer);
     json_object_end(&writer);
-    json_null(&writer);
+    json_null_value(&writer);
     json_array_end(&writer);
     json_key(&writer, "b");
     json_object_begin(&writer);
@@ -56,7 +56,7 @@ static void what_json_forbids_in_strings_is_escaped(void **state)
 {
     (void)state;
     char text[] = "\"q\\\b\f\n\r\t\x01\x1f\x7f/\xc3\xa9 plain run";
-    json_string(&writer, (struct text){text, sizeof(text)}); /* with its NUL */
+    json_text(&writer, (struct text){text, sizeof(text)}); /* with its NUL */
     assert_wrote("\"\\\"q\\\\\\b\\f\\n\\r\\t\\u0001\\u001f\x7f/\xc3\xa9 plain run\\u0000\"");
 }
 
@@ -67,7 +67,7 @@ static void every_control_is_escaped_and_no_other_byte(void **state)
         buffer_clear(&buffer);
         json_writer_init(&writer, &buffer);
         char c = (char)byte;
-        json_string(&writer, (struct text){&c, 1});
+        json_text(&writer, (struct text){&c, 1});
         bool escaped = buffer.length != 3;
         assert_int_equal(escaped, byte < 0x20 || byte == '"' || byte == '\\');
     }

@@ -119,7 +119,8 @@ static bool load_idempotency(struct store *store, struct row_loader *loader, str
     if (facts_idempotency(loader->facts, key) != NULL) {
         return true;
     }
-    if (!idempotency_find(loader->connection, store->indexes[IDEMPOTENCY_BY_KEY], loader->facts->arena, key, &record, &order_row, fault)) {
+    if (!idempotency_find(loader->connection, store->indexes[IDEMPOTENCY_BY_KEY], loader->facts->arena, key, &record,
+                          &order_row, fault)) {
         return false;
     }
     if (record == NULL) {

@@ -20,9 +20,8 @@ static const char UPDATE_VARIANT[] =
 static const char INSERT_LEVEL[] =
     "INSERT INTO stock_levels (variant_no, location_no, stock_quantity, reserved_quantity, version) "
     "VALUES (?1, " STOCK_LOCATION ", ?2, ?3, ?4)";
-static const char UPDATE_LEVEL[] =
-    "UPDATE stock_levels SET stock_quantity = ?2, reserved_quantity = ?3, version = ?4 "
-    "WHERE variant_no = ?1 AND location_no = " STOCK_LOCATION " AND version = ?5";
+static const char UPDATE_LEVEL[] = "UPDATE stock_levels SET stock_quantity = ?2, reserved_quantity = ?3, version = ?4 "
+                                   "WHERE variant_no = ?1 AND location_no = " STOCK_LOCATION " AND version = ?5";
 static const char INSERT_ORDER[] =
     "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
     "version, revived, cancel_reason, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
@@ -38,8 +37,7 @@ static const char UPDATE_RESERVATION[] = "UPDATE stock_reservations SET status =
 static const char INSERT_PAYMENT[] =
     "INSERT INTO payments (order_no, number, payment_reference, status, amount, currency, reason, created_at) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-static const char INSERT_TIMEOUT[] =
-    "INSERT INTO jobs (kind, run_at, order_no) VALUES ('" PAYMENT_TIMEOUT "', ?1, ?2)";
+static const char INSERT_TIMEOUT[] = "INSERT INTO jobs (kind, run_at, order_no) VALUES ('" PAYMENT_TIMEOUT "', ?1, ?2)";
 static const char DELETE_TIMEOUT[] =
     "DELETE FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at = ?1 AND order_no = ?2";
 static const char INSERT_MOVEMENT[] =
@@ -316,8 +314,7 @@ static bool update_order(struct store *store, const struct order *order, struct 
            update_reservations(&store->writer, order, fault) && save_timeout(store, order, fault);
 }
 
-static bool insert_payment(struct connection *connection, const struct order *order, size_t index,
-                           struct fault *fault)
+static bool insert_payment(struct connection *connection, const struct order *order, size_t index, struct fault *fault)
 {
     const struct payment *payment = &order->payments[index];
     sqlite3_stmt *statement;

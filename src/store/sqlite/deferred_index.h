@@ -60,7 +60,7 @@ void deferred_index_rolled_back(struct deferred_index *index);
 struct posting_search {
     const struct deferred_index_definition *definition;
     uint64_t key;
-    int64_t below;  /* the table is asked for rows below this one */
+    int64_t below;   /* the table is asked for rows below this one */
     int64_t *recent; /* from memory, newest first; in the arena */
     size_t recent_count;
     size_t recent_at;

@@ -19,8 +19,8 @@ enum file_lock_byte {
 
 /* Opens "<database_path>-lock", making it where there is none. */
 MUST_USE bool file_lock_open(const char *database_path, int *ret_file, struct fault *fault);
-void file_lock_close(int file);                                      /* lets go of everything held through it */
-MUST_USE bool file_lock_try(int file, enum file_lock_byte byte);     /* false: someone else holds it */
+void file_lock_close(int file);                                  /* lets go of everything held through it */
+MUST_USE bool file_lock_try(int file, enum file_lock_byte byte); /* false: someone else holds it */
 MUST_USE bool file_lock_wait(int file, enum file_lock_byte byte, int64_t wait_ms);
 void file_lock_release(int file, enum file_lock_byte byte);
 

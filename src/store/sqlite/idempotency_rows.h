@@ -15,7 +15,6 @@ MUST_USE bool idempotency_insert(struct connection *connection, struct deferred_
                                  const struct idempotency_record *record, struct fault *fault);
 /* Forgets some of the keys made before `before_ms`, the oldest first. *ret_more: there may be others. Inside a write
  * transaction. */
-MUST_USE bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more,
-                                struct fault *fault);
+MUST_USE bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more, struct fault *fault);
 
 #endif

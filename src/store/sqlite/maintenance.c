@@ -13,8 +13,8 @@ static bool checkpoint(struct store *store, struct fault *fault)
 {
     int log_pages;
     int copied_pages;
-    int code = sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_PASSIVE, &log_pages,
-                                         &copied_pages);
+    int code =
+        sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_PASSIVE, &log_pages, &copied_pages);
     if ((code & 0xff) == SQLITE_BUSY) {
         return true; /* another process is at it */
     }

@@ -44,8 +44,7 @@ bool sqlite_read_variant(struct reader *reader, struct arena *arena, struct text
     return ok;
 }
 
-static bool find_page_end(struct connection *connection, const struct page *page, int64_t *ret_row,
-                          struct fault *fault)
+static bool find_page_end(struct connection *connection, const struct page *page, int64_t *ret_row, struct fault *fault)
 {
     sqlite3_stmt *statement;
     bool row = false;

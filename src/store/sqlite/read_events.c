@@ -4,8 +4,8 @@
 /* ?1 after, ?2 order (NULL: any), ?3 type (NULL: any), ?4 limit. The rare types have an index; the others are so common
  * that walking the log meets them soon. */
 #define SELECT_EVENT "SELECT sequence, event_id, type, created_at, data FROM events "
-static const char LIST_ALL[] =
-    SELECT_EVENT "NOT INDEXED WHERE sequence > ?1 AND ?2 IS NULL AND (?3 IS NULL OR type = ?3) ORDER BY sequence LIMIT ?4";
+static const char LIST_ALL[] = SELECT_EVENT
+    "NOT INDEXED WHERE sequence > ?1 AND ?2 IS NULL AND (?3 IS NULL OR type = ?3) ORDER BY sequence LIMIT ?4";
 static const char LIST_BY_TYPE[] =
     SELECT_EVENT "INDEXED BY events_by_type WHERE sequence > ?1 AND ?2 IS NULL AND type = ?3 AND "
                  "type NOT IN ('order.created', 'order.paid', 'order.expired') ORDER BY sequence LIMIT ?4";
@@ -19,13 +19,12 @@ static const char *choose_list(const struct event_filter *filter)
     if (filter->has_order) {
         return LIST_BY_ORDER;
     }
-    bool is_common = filter->type == EVENT_ORDER_CREATED || filter->type == EVENT_ORDER_PAID ||
-                     filter->type == EVENT_ORDER_EXPIRED;
+    bool is_common =
+        filter->type == EVENT_ORDER_CREATED || filter->type == EVENT_ORDER_PAID || filter->type == EVENT_ORDER_EXPIRED;
     return filter->has_type && !is_common ? LIST_BY_TYPE : LIST_ALL;
 }
 
-static bool find_order_row(struct connection *connection, const struct uuid *id, int64_t *ret_row,
-                           struct fault *fault)
+static bool find_order_row(struct connection *connection, const struct uuid *id, int64_t *ret_row, struct fault *fault)
 {
     sqlite3_stmt *statement;
     bool row;

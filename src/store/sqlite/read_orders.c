@@ -7,11 +7,11 @@
  * always. Row numbers ascend with the ids, so that both mean "newest first". The parameters, the same in each:
  * ?1 first row (inclusive), ?2 last row (exclusive), ?3 customer, ?4 variant, ?5 status, ?6 and ?7 created (NULL: any),
  * ?8 limit. */
-#define PAGE_FILTERS                                                                                                   \
+#define PAGE_FILTERS \
     "o.order_no >= ?1 AND o.order_no < ?2 AND (?6 IS NULL OR o.created_at >= ?6) AND (?7 IS NULL OR o.created_at < ?7)"
 #define PAGE_END "ORDER BY o.order_no DESC LIMIT ?8"
 #define STATUS_FILTER "AND (?5 IS NULL OR o.status = ?5) "
-#define VARIANT_FILTER                                                                                                 \
+#define VARIANT_FILTER \
     "AND (?4 IS NULL OR EXISTS (SELECT 1 FROM order_items i WHERE i.order_no = o.order_no AND i.variant_no = ?4)) "
 
 static const char LIST_ALL[] = "SELECT o.order_no FROM orders o NOT INDEXED WHERE " PAGE_FILTERS
@@ -21,15 +21,15 @@ static const char LIST_ALL[] = "SELECT o.order_no FROM orders o NOT INDEXED WHER
 static const char CHECK_ORDER[] = "SELECT 1 FROM orders o WHERE o.order_no = ?8 AND " PAGE_FILTERS
                                   " AND (?3 IS NULL OR o.customer_id = ?3) " STATUS_FILTER VARIANT_FILTER;
 
-static const char LIST_BY_STATUS[] = "SELECT o.order_no FROM orders o INDEXED BY orders_by_status "
-                                     "WHERE o.status = ?5 AND o.status <> 'draft' AND " PAGE_FILTERS
-                                     " AND ?3 IS NULL " VARIANT_FILTER PAGE_END;
+static const char LIST_BY_STATUS[] =
+    "SELECT o.order_no FROM orders o INDEXED BY orders_by_status "
+    "WHERE o.status = ?5 AND o.status <> 'draft' AND " PAGE_FILTERS " AND ?3 IS NULL " VARIANT_FILTER PAGE_END;
 
 /* All drafts are looked at, however many orders there are beside them; the sort keeps only a page. */
-static const char LIST_DRAFTS[] = "SELECT o.order_no FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
-                                  "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.order_no >= ?1 AND j.order_no < ?2 AND "
-                                  "o.status = ?5 AND " PAGE_FILTERS " AND ?3 IS NULL " VARIANT_FILTER
-                                  "ORDER BY j.order_no DESC LIMIT ?8";
+static const char LIST_DRAFTS[] =
+    "SELECT o.order_no FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
+    "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.order_no >= ?1 AND j.order_no < ?2 AND "
+    "o.status = ?5 AND " PAGE_FILTERS " AND ?3 IS NULL " VARIANT_FILTER "ORDER BY j.order_no DESC LIMIT ?8";
 
 /* A customer has fewer orders than a variant or a status, and there are fewer drafts than orders of a variant. */
 static bool uses_search(const struct order_filter *filter)
@@ -98,8 +98,8 @@ static bool take_listed(sqlite3_stmt *statement, size_t limit, int64_t *rows, si
 }
 
 /* ... or one by one from a search. */
-static bool take_found(struct connection *connection, struct posting_search *search, sqlite3_stmt *check,
-                       int64_t first, size_t limit, int64_t *rows, size_t *ret_count, struct fault *fault)
+static bool take_found(struct connection *connection, struct posting_search *search, sqlite3_stmt *check, int64_t first,
+                       size_t limit, int64_t *rows, size_t *ret_count, struct fault *fault)
 {
     size_t count = 0;
     while (count <= limit) {
@@ -165,8 +165,8 @@ static bool begin_search(struct reader *reader, struct arena *arena, const struc
 }
 
 static bool load_page(struct reader *reader, struct arena *arena, const struct order_filter *filter,
-                      const struct page *page, struct posting_search *search, struct order ***ret_orders, size_t *ret_count, bool *ret_more,
-                      struct fault *fault)
+                      const struct page *page, struct posting_search *search, struct order ***ret_orders,
+                      size_t *ret_count, bool *ret_more, struct fault *fault)
 {
     struct facts facts;
     struct row_loader loader;

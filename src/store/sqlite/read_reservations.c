@@ -3,25 +3,24 @@
 
 /* Holds, newest order first, its lines in their order. ?1 the order at which the page begins, ?2 its last line that was
  * shown, ?3 variant (NULL: any), ?4 status (NULL: any), ?5 limit. A reservation's status follows from its order's. */
-#define SELECT_HOLD                                                                                                    \
-    "SELECT o.order_id, r.line, v.sku, r.quantity, r.status, o.expires_at FROM "
-#define HOLD_FILTERS                                                                                                   \
-    "(r.order_no < ?1 OR (r.order_no = ?1 AND r.line > ?2)) AND (?3 IS NULL OR r.variant_no = ?3) "                   \
+#define SELECT_HOLD "SELECT order_id, r.line, v.sku, r.quantity, r.status, expires_at FROM "
+#define HOLD_FILTERS                                                                                \
+    "(r.order_no < ?1 OR (r.order_no = ?1 AND r.line > ?2)) AND (?3 IS NULL OR r.variant_no = ?3) " \
     "AND (?4 IS NULL OR r.status = ?4) "
 #define JOIN_ORDER "CROSS JOIN orders o ON o.order_no = r.order_no "
 #define JOIN_VARIANT "CROSS JOIN product_variants v ON v.variant_no = r.variant_no "
 #define HOLD_END "ORDER BY r.order_no DESC, r.line LIMIT ?5"
 
-static const char LIST_ALL[] = SELECT_HOLD "stock_reservations r " JOIN_ORDER JOIN_VARIANT
-                                           "WHERE r.order_no <= ?1 AND " HOLD_FILTERS HOLD_END;
+static const char LIST_ALL[] =
+    SELECT_HOLD "stock_reservations r " JOIN_ORDER JOIN_VARIANT "WHERE r.order_no <= ?1 AND " HOLD_FILTERS HOLD_END;
 
 /* The holds of one order (?6), found through a deferred index. */
 static const char LIST_OF_ORDER[] = SELECT_HOLD "stock_reservations r " JOIN_ORDER JOIN_VARIANT
                                                 "WHERE r.order_no = ?6 AND " HOLD_FILTERS "ORDER BY r.line LIMIT ?5";
 
-static const char LIST_ACTIVE[] = SELECT_HOLD
-    "jobs j CROSS JOIN stock_reservations r ON r.order_no = j.order_no " JOIN_ORDER JOIN_VARIANT
-    "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.order_no <= ?1 AND " HOLD_FILTERS HOLD_END;
+static const char LIST_ACTIVE[] =
+    SELECT_HOLD "jobs j CROSS JOIN stock_reservations r ON r.order_no = j.order_no " JOIN_ORDER JOIN_VARIANT
+                "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.order_no <= ?1 AND " HOLD_FILTERS HOLD_END;
 
 static const char LIST_CONVERTED[] = SELECT_HOLD
     "orders o INDEXED BY orders_by_status CROSS JOIN stock_reservations r ON r.order_no = o.order_no " JOIN_VARIANT
@@ -29,13 +28,13 @@ static const char LIST_CONVERTED[] = SELECT_HOLD
     "ORDER BY o.order_no DESC, r.line LIMIT ?5";
 
 /* Of each of the two statuses that release a hold a page's worth at most is merged with the other's. */
-#define RELEASED_ORDERS(status)                                                                                        \
-    "SELECT * FROM (SELECT order_no, order_id, expires_at FROM orders INDEXED BY orders_by_status "                   \
+#define RELEASED_ORDERS(status)                                                                     \
+    "SELECT * FROM (SELECT order_no, order_id, expires_at FROM orders INDEXED BY orders_by_status " \
     "WHERE status = '" status "' AND status <> 'draft' AND order_no <= ?1 ORDER BY order_no DESC LIMIT ?5 + 1)"
-static const char LIST_RELEASED[] = SELECT_HOLD
-    "(" RELEASED_ORDERS("cancelled") " UNION ALL " RELEASED_ORDERS("expired") ") o "
-    "CROSS JOIN stock_reservations r ON r.order_no = o.order_no " JOIN_VARIANT
-    "WHERE o.order_no <= ?1 AND " HOLD_FILTERS "ORDER BY o.order_no DESC, r.line LIMIT ?5";
+static const char LIST_RELEASED[] = SELECT_HOLD "(" RELEASED_ORDERS("cancelled") " UNION ALL " RELEASED_ORDERS(
+    "expired") ") released "
+               "CROSS JOIN stock_reservations r ON r.order_no = released.order_no " JOIN_VARIANT
+               "WHERE " HOLD_FILTERS HOLD_END;
 
 static bool uses_search(const struct reservation_filter *filter)
 {
@@ -56,8 +55,7 @@ static const char *choose_list(const struct reservation_filter *filter)
     return filter->status == RESERVATION_CONVERTED ? LIST_CONVERTED : LIST_RELEASED;
 }
 
-static bool take_row(sqlite3_stmt *statement, struct arena *arena, struct reservation_row *ret_row,
-                     struct fault *fault)
+static bool take_row(sqlite3_stmt *statement, struct arena *arena, struct reservation_row *ret_row, struct fault *fault)
 {
     ret_row->order_id = column_uuid(statement, 0);
     ret_row->line = (size_t)column_int64(statement, 1);

@@ -5,10 +5,10 @@
 #include "domain/limits.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define SELECT_VARIANT                                                                                                 \
-    "SELECT v.variant_no, p.product_id, v.sku, v.title, v.price_amount, v.currency, v.max_per_customer, "             \
-    "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version "                             \
-    "FROM product_variants v CROSS JOIN products p ON p.product_no = v.product_no "                                   \
+#define SELECT_VARIANT                                                                                    \
+    "SELECT v.variant_no, p.product_id, v.sku, v.title, v.price_amount, v.currency, v.max_per_customer, " \
+    "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version "                 \
+    "FROM product_variants v CROSS JOIN products p ON p.product_no = v.product_no "                       \
     "CROSS JOIN stock_levels s ON s.variant_no = v.variant_no AND s.location_no = " STOCK_LOCATION " "
 static const char SELECT_VARIANT_BY_SKU[] = SELECT_VARIANT "WHERE v.sku = ?1";
 static const char SELECT_VARIANT_BY_ROW[] = SELECT_VARIANT "WHERE v.variant_no = ?1";
@@ -18,8 +18,8 @@ static const char SELECT_VARIANTS_OF_PRODUCT[] = SELECT_VARIANT "WHERE v.product
 static const char SELECT_PRODUCT_BY_ID[] = SELECT_PRODUCT "WHERE product_id = ?1";
 static const char SELECT_PRODUCT_BY_ROW[] = SELECT_PRODUCT "WHERE product_no = ?1";
 
-#define SELECT_ORDER                                                                                                   \
-    "SELECT order_no, order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "       \
+#define SELECT_ORDER                                                                                            \
+    "SELECT order_no, order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, " \
     "version, revived, cancel_reason, metadata FROM orders "
 static const char SELECT_ORDER_BY_ID[] = SELECT_ORDER "WHERE order_id = ?1";
 static const char SELECT_ORDER_BY_ROW[] = SELECT_ORDER "WHERE order_no = ?1";
@@ -83,8 +83,7 @@ static struct variant *take_variant(struct row_loader *loader, sqlite3_stmt *sta
     return variant;
 }
 
-bool load_variant_by_sku(struct row_loader *loader, struct text sku, struct variant **ret_variant,
-                         struct fault *fault)
+bool load_variant_by_sku(struct row_loader *loader, struct text sku, struct variant **ret_variant, struct fault *fault)
 {
     struct variant *known = facts_variant(loader->facts, sku);
     if (known != NULL) {
@@ -289,8 +288,7 @@ static bool load_payments(struct row_loader *loader, struct order *order, struct
         }
         struct payment *payment = &order->payments[order->payment_count++];
         payment->reference = column_text(statement, 0, arena);
-        payment->status =
-            text_equal_c(column_view(statement, 1), "accepted") ? PAYMENT_ACCEPTED : PAYMENT_REFUND_DUE;
+        payment->status = text_equal_c(column_view(statement, 1), "accepted") ? PAYMENT_ACCEPTED : PAYMENT_REFUND_DUE;
         payment->amount.amount = column_int64(statement, 2);
         column_currency(statement, 3, &payment->amount);
         payment->reason = column_text(statement, 4, arena);

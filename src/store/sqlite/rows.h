@@ -25,8 +25,7 @@ MUST_USE bool load_product_by_row(struct row_loader *loader, int64_t row, struct
                                   struct fault *fault);
 MUST_USE bool load_order_by_id(struct row_loader *loader, const struct uuid *id, struct order **ret_order,
                                struct fault *fault);
-MUST_USE bool load_order_by_row(struct row_loader *loader, int64_t row, struct order **ret_order,
-                                struct fault *fault);
+MUST_USE bool load_order_by_row(struct row_loader *loader, int64_t row, struct order **ret_order, struct fault *fault);
 
 /* The first row, in order of time, whose id is not below `id`; INT64_MAX where there is none. */
 MUST_USE bool find_order_row_from(struct connection *connection, const struct uuid *id, int64_t *ret_row,

@@ -31,13 +31,13 @@ struct store {
     struct connection writer;
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
-    int64_t now_ms;           /* the last `now` given out */
-    int64_t live_holds_delta; /* what the batch adds to live_holds once it commits */
-    int64_t copied_pages;     /* of the log, already in the database */
+    int64_t now_ms;               /* the last `now` given out */
+    int64_t live_holds_delta;     /* what the batch adds to live_holds once it commits */
+    int64_t copied_pages;         /* of the log, already in the database */
     int64_t gate_closed_until_us; /* 0: open */
     int64_t gate_next_us;         /* not to be closed again before */
-    int64_t prune_round_at_ms; /* when the next round through the idempotency keys begins */
-    bool prune_round;           /* a round is under way */
+    int64_t prune_round_at_ms;    /* when the next round through the idempotency keys begins */
+    bool prune_round;             /* a round is under way */
 
     /* Any thread: immutable once the store is ready, with a mutex of their own inside. */
     struct deferred_index *indexes[DEFERRED_INDEX_COUNT];

@@ -275,7 +275,8 @@ static bool sqlite_read_ping(struct reader *reader, struct fault *fault)
         return false;
     }
     int64_t version;
-    bool ok = connection_read_int64(&reader->connection, "SELECT max(number) FROM schema_migrations", 0, &version, fault);
+    bool ok =
+        connection_read_int64(&reader->connection, "SELECT max(number) FROM schema_migrations", 0, &version, fault);
     read_end(reader);
     return ok;
 }
