@@ -158,13 +158,13 @@ void call_command_completed(struct command *command)
     (void)call_begin_body(call, 200);
     if (head.body.bytes != NULL) {
         buffer_append_text(&call->body, head.body);
-        head.location = head.location.bytes == NULL ? TEXT_ABSENT : arena_text(call->request->arena, head.location);
     } else {
         reply_render(command, outcome, call->request->arena, &call->body, &head);
     }
     call->status = head.status;
     call->content_type = head.status < 400 ? "application/json" : PROBLEM_CONTENT_TYPE;
-    call->location = head.location;
+    /* It may be the batch's, which goes with the release. */
+    call->location = arena_text(call->request->arena, head.location);
     call->version = head.version;
     call->replayed = outcome->code == OUTCOME_REPLAYED;
     committer_release(call->api->committer, command);

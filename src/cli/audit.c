@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 
 #define OVERDUE_SHOWN_MAX 20
+#define OVERDUE_ROW_BYTES_MAX 300
 
 struct audit_settings {
     const char *database;
@@ -79,11 +80,13 @@ static void judge_overdue(void *context, const char *row, int64_t late_ms)
     if (audit->max_late_ms < 0 || late_ms <= audit->max_late_ms) {
         return;
     }
-    if (++audit->overdue_too_late <= OVERDUE_SHOWN_MAX) {
-        show_violation(audit, "I10", row);
-    } else {
+    if (++audit->overdue_too_late > OVERDUE_SHOWN_MAX) {
         audit->violations++;
+        return;
     }
+    char late[OVERDUE_ROW_BYTES_MAX];
+    snprintf(late, sizeof(late), "%s is overdue by %.3f s", row, (double)late_ms / 1000);
+    show_violation(audit, "I10", late);
 }
 
 static bool audit_database(struct database *database, struct audit *audit, struct fault *fault)

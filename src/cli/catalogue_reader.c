@@ -16,8 +16,7 @@
 #define SHOWN_BYTES_MAX 60 /* of a field that is quoted in a message */
 
 /* In the order in which they are tried: the newer Shopify exports have all columns of a plain catalogue but one. */
-static const struct catalogue_format *const FORMATS[] = {&CATALOGUE_SHOPIFY, &CATALOGUE_PLAIN};
-#define FORMAT_COUNT (sizeof(FORMATS) / sizeof(*FORMATS))
+static const struct catalogue_format *const FORMATS[] = {&CATALOGUE_SHOPIFY, &CATALOGUE_PLAIN, NULL};
 
 /* ---- What formats use ---- */
 
@@ -245,7 +244,7 @@ static bool check_columns(struct catalogue_reader *reader, const struct csv_row 
 
 static bool read_header(struct catalogue_reader *reader, const struct csv_row *header)
 {
-    for (size_t i = 0; i < FORMAT_COUNT && reader->format == NULL; i++) {
+    for (size_t i = 0; FORMATS[i] != NULL && reader->format == NULL; i++) {
         reader->format = match_format(reader, FORMATS[i], header) ? FORMATS[i] : NULL;
     }
     if (reader->format == NULL) {
@@ -316,8 +315,7 @@ bool catalogue_read(int file, const char *currency, const struct catalogue_sink 
     bool ok = csv_read(file, &rows, fault) && !reader.is_failed;
     if (ok && reader.format == NULL) {
         ok = fail(&reader, "the file is empty: its first line names the columns");
-    }
-    if (ok && reader.format->finish != NULL) {
+    } else if (ok && reader.format->finish != NULL) {
         reader.format->finish(&reader);
     }
     sku_set_done(&reader.skus);

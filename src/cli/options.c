@@ -18,7 +18,11 @@ static void environment_name(const struct option *option, char ret_name[NAME_BYT
 {
     snprintf(ret_name, NAME_BYTES_MAX, "HOLDFAST_%s", option->name);
     for (char *at = ret_name; *at != '\0'; at++) {
-        *at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
+        if (*at == '-') {
+            *at = '_';
+        } else if (*at >= 'a' && *at <= 'z') {
+            *at = (char)(*at - 'a' + 'A');
+        }
     }
 }
 

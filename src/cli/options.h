@@ -19,14 +19,14 @@ enum option_type {
 
 struct option {
     const char *name;
-    enum option_type type;
-    size_t offset;             /* of the field in the command's settings */
     const char *placeholder;   /* what stands for the value in the help: "PATH" */
     const char *default_value; /* as a person would type it; NULL: none, and the field stays as it was */
+    const char *help;          /* lines broken by hand, to fit behind the names */
+    size_t offset;             /* of the field in the command's settings */
     int64_t min;
     int64_t max;
+    enum option_type type;
     bool required;
-    const char *help; /* lines broken by hand, to fit behind the names */
 };
 
 struct command_usage {

@@ -18,7 +18,7 @@ void cancel_order_decide(struct facts *facts, const struct cancel_order *command
         return;
     }
     if (order_is_live(order, facts->now_ms)) {
-        hold_release(facts, order, ORDER_CANCELLED, command->reason);
+        hold_release(facts, order, ORDER_CANCELLED, arena_text(facts->arena, command->reason));
         event_order_cancelled(facts, order);
         ret_outcome->changed = true;
     }

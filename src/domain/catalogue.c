@@ -34,7 +34,7 @@ struct product *catalogue_add_product(struct facts *facts, struct text title)
 {
     struct product *product = arena_zalloc(facts->arena, sizeof(*product));
     product->id = uuid_source_next(facts->ids, facts->now_ms);
-    product->title = title;
+    product->title = arena_text(facts->arena, title);
     product->created_at_ms = facts->now_ms;
     product->version = 1;
     facts_put_product(facts, product);
@@ -46,8 +46,8 @@ struct variant *catalogue_add_variant(struct facts *facts, struct uuid product_i
 {
     struct variant *variant = arena_zalloc(facts->arena, sizeof(*variant));
     variant->product_id = product_id;
-    variant->sku = wish->sku;
-    variant->title = wish->title;
+    variant->sku = arena_text(facts->arena, wish->sku);
+    variant->title = arena_text(facts->arena, wish->title);
     variant->price = wish->price;
     variant->max_per_customer = wish->max_per_customer;
     variant->low_stock_threshold = wish->low_stock_threshold;
@@ -108,7 +108,7 @@ void update_product_decide(struct facts *facts, const struct update_product *com
     } else {
         ret_outcome->code = OUTCOME_PRODUCT_UPDATED;
         if (command->title.bytes != NULL && !text_equal(command->title, product->title)) {
-            product->title = command->title;
+            product->title = arena_text(facts->arena, command->title);
             product->version++;
             facts->change_count++;
             ret_outcome->changed = true;
@@ -121,7 +121,7 @@ bool catalogue_patch_variant(struct facts *facts, struct variant *variant, const
 {
     struct variant before = *variant;
     if (patch->title.bytes != NULL) {
-        variant->title = patch->title;
+        variant->title = arena_text(facts->arena, patch->title);
     }
     if (patch->has_price) {
         variant->price = patch->price;

@@ -90,7 +90,7 @@ static void import_product(struct facts *facts, const struct import_product *imp
     if (product == NULL) {
         product = catalogue_add_product(facts, import->title);
     } else if (!text_equal(product->title, import->title)) {
-        product->title = import->title;
+        product->title = arena_text(facts->arena, import->title);
         product->version++;
         facts->change_count++;
     }

@@ -39,7 +39,7 @@ static void record_payment(struct facts *facts, struct order *order, const struc
 {
     bool accepted = code == OUTCOME_ORDER_PAID;
     struct payment payment = {
-        .reference = command->payment_reference,
+        .reference = arena_text(facts->arena, command->payment_reference),
         .status = accepted ? PAYMENT_ACCEPTED : PAYMENT_REFUND_DUE,
         .amount = command->has_amount ? command->amount : order->total,
         .reason = accepted ? TEXT_ABSENT : text_from_c(outcome_code_name(code)),

@@ -122,8 +122,8 @@ static struct order *make_order(struct facts *facts, const struct place_order *c
     struct order *order = arena_zalloc(facts->arena, sizeof(*order));
     order->id = uuid_source_next(facts->ids, facts->now_ms);
     order->status = ORDER_DRAFT;
-    order->customer_id = command->customer_id;
-    order->metadata = command->metadata;
+    order->customer_id = arena_text(facts->arena, command->customer_id);
+    order->metadata = arena_text(facts->arena, command->metadata);
     order->total = total;
     order->created_at_ms = facts->now_ms;
     order->hold_ms = command->hold_seconds * 1000;

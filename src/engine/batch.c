@@ -19,6 +19,7 @@ static bool take_due(struct batch_run *run, int64_t now_ms, struct fault *fault)
     run->due_count = 0;
     run->due_left = false;
     run->due_skipped = false;
+    run->has_stale = false;
     if (run->next_due_ms > now_ms) {
         return true;
     }
@@ -63,8 +64,9 @@ static void decide(struct batch_run *run, struct facts *facts)
 {
     for (size_t i = 0; i < run->due_count; i++) {
         struct order *order = facts_order(facts, &run->due[i]);
-        if (order != NULL) {
-            (void)expire_order_decide(facts, order);
+        if (order == NULL || !expire_order_decide(facts, order)) {
+            run->stale = run->due[i];
+            run->has_stale = true;
         }
     }
     for (size_t i = 0; i < run->command_count; i++) {

@@ -32,9 +32,11 @@ struct batch_run {
     struct uuid *due; /* in the arena */
     size_t due_count;
     struct uuid due_first; /* the earliest of them, for a caller whose arena is gone */
-    bool due_left;         /* more is due than was taken (those skipped not counted) */
-    bool due_skipped;      /* something due was skipped */
-    bool changed;          /* something was written */
+    struct uuid stale;     /* one that was due and did not expire: its timeout is not its order's any more */
+    bool has_stale;
+    bool due_left;    /* more is due than was taken (those skipped not counted) */
+    bool due_skipped; /* something due was skipped */
+    bool changed;     /* something was written */
 };
 
 MUST_USE bool batch_run(struct batch_run *run, struct fault *fault);

@@ -42,6 +42,7 @@ struct committer {
     /* The committer thread's own. */
     struct uuid_source ids;
     struct command *parked; /* wait for overdue holds to be released */
+    size_t parked_count;
     struct command **commands;
     size_t commands_capacity;
     int64_t next_due_ms;
@@ -145,6 +146,7 @@ static void complete(struct committer *committer, struct batch *batch, struct co
         if (command->outcome.code == OUTCOME_NEEDS_SWEEP) {
             *park = command;
             park = &command->next;
+            committer->parked_count++;
             continue;
         }
         count_outcome(committer, command);
@@ -218,6 +220,15 @@ static void skipped_add(struct skipped *skipped, struct uuid order_id, int64_t u
     skipped->count++;
 }
 
+/* Set aside until something else has happened to it, or for good: it must not be taken again without pause. */
+static void set_aside(struct committer *committer, struct uuid order_id, enum log_level level, const char *why)
+{
+    char id[UUID_TEXT_LENGTH + 1];
+    uuid_format(order_id, id);
+    log_message(level, "payment_timeout_set_aside", "order %s is not expired for %d s: %s", id, SKIP_US / 1000000, why);
+    skipped_add(&committer->skipped, order_id, clock_monotonic_us() + SKIP_US);
+}
+
 /* A sweep failed though the store works: go on one by one, set the culprit aside, and grow again. */
 static void isolate_timeout(struct committer *committer, const struct batch_run *run, const struct fault *fault)
 {
@@ -226,11 +237,7 @@ static void isolate_timeout(struct committer *committer, const struct batch_run 
         return;
     }
     if (run->due_count == 1) {
-        char id[UUID_TEXT_LENGTH + 1];
-        uuid_format(run->due_first, id);
-        log_message(LOG_ERROR, "payment_timeout_failed", "order %s could not be expired and is set aside for %d s: %s",
-                    id, SKIP_US / 1000000, fault->detail);
-        skipped_add(&committer->skipped, run->due_first, clock_monotonic_us() + SKIP_US);
+        set_aside(committer, run->due_first, LOG_ERROR, fault->detail);
     }
 }
 
@@ -246,6 +253,9 @@ static void look_next_due(struct committer *committer)
 
 static void note_sweep_success(struct committer *committer, const struct batch_run *run)
 {
+    if (run->has_stale) {
+        set_aside(committer, run->stale, LOG_WARN, "its timeout is due and its state is not (see holdfast audit)");
+    }
     if (run->due_count > 0 && committer->sweep_limit < committer->options.sweep_max) {
         committer->sweep_limit = committer->sweep_limit * 2 < committer->options.sweep_max
                                      ? committer->sweep_limit * 2
@@ -282,6 +292,12 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
     }
 }
 
+/* A fault that one command's or one timeout's rows may have caused; the others are the store's. */
+static bool may_be_one_row(enum fault_kind kind)
+{
+    return kind == FAULT_CONSTRAINT || kind == FAULT_CONFLICT || kind == FAULT_INTERNAL;
+}
+
 /* Decides and commits these commands, whatever it takes: when the database refuses a row, the batch is split until the
  * command that made it stands alone, and only that one fails. */
 static void run_commands(struct committer *committer, struct command **commands, size_t count, size_t sweep_max)
@@ -304,16 +320,16 @@ static void run_commands(struct committer *committer, struct command **commands,
         note_sweep_success(committer, &run);
         return;
     }
-    if (fault.kind == FAULT_CONSTRAINT && run.due_count > 0 && count > 0) { /* whose row was it? each side alone */
+    if (may_be_one_row(fault.kind) && run.due_count > 0 && count > 0) { /* whose row was it? each side alone */
         run_commands(committer, commands, 0, sweep_max);
         run_commands(committer, commands, count, 0);
         return;
     }
-    if (fault.kind == FAULT_CONSTRAINT && run.due_count > 0) {
+    if (may_be_one_row(fault.kind) && run.due_count > 0) {
         isolate_timeout(committer, &run, &fault);
         return;
     }
-    if (fault.kind == FAULT_CONSTRAINT && count > 1) {
+    if (may_be_one_row(fault.kind) && count > 1) {
         counter_add(&committer->options.metrics->batches_split, 1);
         run_commands(committer, commands, count / 2, 0);
         run_commands(committer, commands + count / 2, count - count / 2, 0);
@@ -321,7 +337,7 @@ static void run_commands(struct committer *committer, struct command **commands,
     }
     log_message(LOG_ERROR, "batch_failed", "%zu commands, %zu timeouts: %s: %s", count, run.due_count,
                 fault_kind_name(fault.kind), fault.detail);
-    if (fault.kind != FAULT_CONSTRAINT) { /* which is one command's own; the rest is the store's */
+    if (!may_be_one_row(fault.kind)) {
         committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
     }
     fail(committer, commands, count, fault.kind);
@@ -333,6 +349,7 @@ static size_t gather(struct committer *committer, struct command *taken)
     struct command *lists[] = {committer->parked, taken};
     size_t count = 0;
     committer->parked = NULL;
+    committer->parked_count = 0;
     for (size_t i = 0; i < 2; i++) {
         for (struct command *command = lists[i]; command != NULL; command = command->next) {
             if (count == committer->commands_capacity) {

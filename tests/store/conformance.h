@@ -1,17 +1,20 @@
 #ifndef HOLDFAST_TESTS_STORE_CONFORMANCE_H
 #define HOLDFAST_TESTS_STORE_CONFORMANCE_H
 
-/* What every store must do, whatever it is made of. Returns the number of failed tests. */
+/* What every store must do, whatever it is made of. */
 
 #include "harness.h"
 
-int conformance_batches(const struct store_under_test *under_test);
-int conformance_reads(const struct store_under_test *under_test);
+int conformance_run(const struct store_under_test *under_test); /* the number of tests that failed */
 
-/* As cmocka fixtures: *state is a fresh harness on the store under test. */
-extern const struct store_under_test *store_under_test;
-int setup_harness(void **state);
-int teardown_harness(void **state);
-#define ON_FRESH_STORE(test) cmocka_unit_test_setup_teardown(test, setup_harness, teardown_harness)
+/* As cmocka fixtures: *state is a harness on a fresh store of the kind under test. */
+int conformance_setup(void **state);
+int conformance_teardown(void **state);
+#define ON_FRESH_STORE(test) cmocka_unit_test_setup_teardown(test, conformance_setup, conformance_teardown)
+
+extern const struct CMUnitTest CONFORMANCE_BATCH_TESTS[];
+extern const size_t CONFORMANCE_BATCH_TEST_COUNT;
+extern const struct CMUnitTest CONFORMANCE_READ_TESTS[];
+extern const size_t CONFORMANCE_READ_TEST_COUNT;
 
 #endif

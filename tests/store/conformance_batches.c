@@ -5,20 +5,6 @@
 #include "domain/idempotency.h"
 #include "domain/place_order.h"
 
-const struct store_under_test *store_under_test;
-
-int setup_harness(void **state)
-{
-    *state = harness_open(store_under_test);
-    return 0;
-}
-
-int teardown_harness(void **state)
-{
-    harness_close(*state);
-    return 0;
-}
-
 static void a_product_comes_back_with_its_variants(void **state)
 {
     struct harness *harness = *state;
@@ -486,29 +472,25 @@ static void a_shop_survives_its_day(void **state)
     assert_int_equal(overdue, 0);
 }
 
-int conformance_batches(const struct store_under_test *under_test)
-{
-    const struct CMUnitTest tests[] = {
-        ON_FRESH_STORE(a_product_comes_back_with_its_variants),
-        ON_FRESH_STORE(an_order_comes_back_as_it_was_placed),
-        ON_FRESH_STORE(a_rolled_back_batch_leaves_nothing),
-        ON_FRESH_STORE(paying_converts_the_hold),
-        ON_FRESH_STORE(money_that_cannot_be_accepted_is_recorded),
-        ON_FRESH_STORE(cancelling_releases_the_hold),
-        ON_FRESH_STORE(due_timeouts_come_earliest_first),
-        ON_FRESH_STORE(timeouts_release_holds_once),
-        ON_FRESH_STORE(an_overdue_draft_is_paid_in_one_batch),
-        ON_FRESH_STORE(saving_on_stale_facts_is_a_conflict),
-        ON_FRESH_STORE(the_database_refuses_to_oversell),
-        ON_FRESH_STORE(the_database_refuses_what_exists),
-        ON_FRESH_STORE(an_order_key_leads_to_its_order),
-        ON_FRESH_STORE(a_kept_answer_comes_back),
-        ON_FRESH_STORE(purchases_are_paid_orders_and_live_holds),
-        ON_FRESH_STORE(what_is_loaded_is_loaded_once),
-        ON_FRESH_STORE(now_never_goes_back),
-        ON_FRESH_STORE(live_holds_are_counted),
-        ON_FRESH_STORE(a_shop_survives_its_day),
-    };
-    store_under_test = under_test;
-    return cmocka_run_group_tests_name("batches", tests, NULL, NULL);
-}
+const struct CMUnitTest CONFORMANCE_BATCH_TESTS[] = {
+    ON_FRESH_STORE(a_product_comes_back_with_its_variants),
+    ON_FRESH_STORE(an_order_comes_back_as_it_was_placed),
+    ON_FRESH_STORE(a_rolled_back_batch_leaves_nothing),
+    ON_FRESH_STORE(paying_converts_the_hold),
+    ON_FRESH_STORE(money_that_cannot_be_accepted_is_recorded),
+    ON_FRESH_STORE(cancelling_releases_the_hold),
+    ON_FRESH_STORE(due_timeouts_come_earliest_first),
+    ON_FRESH_STORE(timeouts_release_holds_once),
+    ON_FRESH_STORE(an_overdue_draft_is_paid_in_one_batch),
+    ON_FRESH_STORE(saving_on_stale_facts_is_a_conflict),
+    ON_FRESH_STORE(the_database_refuses_to_oversell),
+    ON_FRESH_STORE(the_database_refuses_what_exists),
+    ON_FRESH_STORE(an_order_key_leads_to_its_order),
+    ON_FRESH_STORE(a_kept_answer_comes_back),
+    ON_FRESH_STORE(purchases_are_paid_orders_and_live_holds),
+    ON_FRESH_STORE(what_is_loaded_is_loaded_once),
+    ON_FRESH_STORE(now_never_goes_back),
+    ON_FRESH_STORE(live_holds_are_counted),
+    ON_FRESH_STORE(a_shop_survives_its_day),
+};
+const size_t CONFORMANCE_BATCH_TEST_COUNT = sizeof(CONFORMANCE_BATCH_TESTS) / sizeof(CONFORMANCE_BATCH_TESTS[0]);

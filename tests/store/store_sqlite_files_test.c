@@ -478,11 +478,15 @@ static void the_audit_finds_what_is_broken(void **state)
         {"INSERT INTO jobs VALUES ('payment_timeout', 5, 3)", "I6: order 0"},
         {"UPDATE stock_reservations SET status = 'active' WHERE order_no = 3", "I6: order 0"},
         {"UPDATE payments SET number = 7 WHERE order_no = 2", "I7: order 0"},
-        {"INSERT INTO idempotency_keys VALUES ('k', zeroblob(32), 0, 77, NULL, NULL, NULL, NULL)",
+        {"INSERT INTO idempotency_keys (key, fingerprint, created_at, order_no) VALUES ('k', zeroblob(32), 0, 77)",
          "I8: idempotency key k"},
-        {"INSERT INTO idempotency_keys VALUES ('k', zeroblob(32), 0, 1, NULL, NULL, NULL, NULL), "
-         "('l', zeroblob(32), 0, 1, NULL, NULL, NULL, NULL)",
+        {"INSERT INTO idempotency_keys (key, fingerprint, created_at, order_no) "
+         "VALUES ('k', zeroblob(32), 0, 1), ('l', zeroblob(32), 0, 1)",
          "I8: order 0"},
+        {"INSERT INTO idempotency_keys (key, fingerprint, created_at, status) "
+         "VALUES ('k', zeroblob(32), 0, 201), ('k', zeroblob(32), 0, 201)",
+         "I8: idempotency key k is kept 2 times"},
+        {"UPDATE deferred_indexes SET covered_to = 2", "I8: orders_by_customer covers 0 rows of 2"},
         {"UPDATE payments SET order_no = 99 WHERE order_no = 4", "I9: payments row"},
         {"UPDATE orders SET status = 'lost' WHERE order_no = 3", "I9: the file is damaged"},
         {"DELETE FROM events WHERE sequence = 2", "I11: event 3 is there and the one before it is not"},
@@ -500,9 +504,9 @@ static void the_audit_finds_what_is_broken(void **state)
 
 static bool is_scan_allowed(const char *step)
 {
-    /* Newest order, first row; API keys are few; drafts through their jobs; a page of released orders, merged. */
+    /* The newest order alone; a few tables, API keys; and a page of released orders, merged. */
     static const char *const allowed[] = {"SCAN orders", "SCAN sqlite_master", "SCAN api_keys", "SCAN released"};
-    if (strncmp(step, "SCAN ", 5) != 0) {
+    if (strncmp(step, "SCAN ", 5) != 0 || strncmp(step, "SCAN (subquery", 14) == 0) {
         return true;
     }
     for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {

@@ -6,5 +6,5 @@
 int main(void)
 {
     static const struct store_under_test sqlite = {&SQLITE_STORE, sqlite_files_prepare, sqlite_files_discard};
-    return conformance_batches(&sqlite) + conformance_reads(&sqlite);
+    return conformance_run(&sqlite);
 }

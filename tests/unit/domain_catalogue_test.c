@@ -88,6 +88,7 @@ static void a_patch_changes_what_it_names(void **state)
     assert_int_equal(outcome.code, OUTCOME_VARIANT_UPDATED);
     assert_true(outcome.changed);
     assert_true(text_equal_c(tee->title, "Medium"));
+    assert_int_equal(shop->facts.change_count, 1); /* no event, and yet something to save */
     assert_int_equal(tee->price.amount, SHOP_PRICE);
     assert_int_equal(tee->version, 2);
     assert_int_equal(tee->stock.version, 1);
@@ -174,6 +175,7 @@ static void a_product_has_a_title_to_patch(void **state)
     assert_true(outcome.changed);
     assert_int_equal(outcome.product->version, 2);
     assert_true(text_equal_c(product->title, "Tee"));
+    assert_int_equal(shop->facts.change_count, 1);
     update_product_decide(&shop->facts, &command, &outcome);
     assert_int_equal(outcome.code, OUTCOME_VERSION_MISMATCH);
     command.condition.is_set = false;

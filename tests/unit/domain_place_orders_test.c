@@ -175,8 +175,8 @@ static void a_batch_that_may_run_short_waits_whole_for_the_sweep(void **state)
     struct batch_draft draft = {.command = {.member_count = 0}};
     set_key(add_member(&draft, "mug", 1), "k-1", 1);
     add_member(&draft, "nope", 1);
-    add_member(&draft, "tee-m", 1);
-    add_member(&draft, "tee-m", 2); /* 2 are free: only together they may be short */
+    add_member(&draft, "tee-m", 2);
+    add_member(&draft, "tee-m", 1); /* 2 are free: only together they may be short */
     struct outcome outcome = decide(shop, &draft);
     assert_int_equal(outcome.code, OUTCOME_NEEDS_SWEEP);
     assert_int_equal(outcome.member_count, 0);

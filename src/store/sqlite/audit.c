@@ -2,22 +2,22 @@
 
 #include "store/sqlite/sqlite_internal.h"
 
-/* Each check is a query whose rows are what breaks an invariant: its number and a sentence. They read whole tables once,
- * in key order where that can be; what has to be sorted goes to a temporary file. */
+/* Each check is a query whose rows are what breaks an invariant: its number and a sentence. They read whole tables
+ * once, in key order where that can be; what has to be sorted goes to a temporary file. */
 
 #define ROWS_NAMED_MAX 100 /* of one check; the others are counted */
 
-/* Readable names, looked up only for rows that are broken. */
-#define ORDER_NAME(row) "'order ' || (SELECT order_id FROM orders_readable WHERE order_no = " row ")"
-#define SKU_NAME(row) "'sku ' || (SELECT sku FROM product_variants WHERE variant_no = " row ")"
+/* In every query o is an order and s a stock level. Names are looked up only for rows that are broken. */
+#define ORDER_NAME "(SELECT 'order ' || order_id FROM orders_readable r WHERE r.order_no = o.order_no)"
+#define SKU_NAME "(SELECT 'sku ' || sku FROM product_variants v WHERE v.variant_no = s.variant_no)"
 
 /* I4 speaks of drafts, I5 of paid orders, I6 of the others. */
-#define INVARIANT_OF(status) "CASE " status " WHEN 'draft' THEN 'I4' WHEN 'paid' THEN 'I5' ELSE 'I6' END"
+#define INVARIANT_OF_ORDER "CASE o.status WHEN 'draft' THEN 'I4' WHEN 'paid' THEN 'I5' ELSE 'I6' END"
 
 #define LOG_IS_WHOLE "coalesce((SELECT min(sequence) FROM events), 1) = 1"
 
-static const char CHECK_FILE[] =
-    "SELECT 'I9', 'the file is damaged: ' || integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'";
+static const char CHECK_FILE[] = "SELECT 'I9', 'the file is damaged: ' || integrity_check FROM pragma_integrity_check "
+                                 "WHERE integrity_check <> 'ok'";
 
 static const char CHECK_REFERENCES[] =
     "SELECT 'I9', format('%s row %s refers to a row of %s that is not there', \"table\", coalesce(rowid, '?'), parent) "
@@ -25,79 +25,80 @@ static const char CHECK_REFERENCES[] =
 
 static const char CHECK_LEVELS[] =
     "SELECT 'I1', format('sku %s: stock %d, reserved %d', v.sku, s.stock_quantity, s.reserved_quantity) "
-    "FROM product_variants v LEFT JOIN stock_levels s ON s.variant_no = v.variant_no AND s.location_no = " STOCK_LOCATION
-    " WHERE (0 <= s.reserved_quantity AND s.reserved_quantity <= s.stock_quantity) IS NOT TRUE";
+    "FROM product_variants v "
+    "LEFT JOIN stock_levels s ON s.variant_no = v.variant_no AND s.location_no = " STOCK_LOCATION " "
+    "WHERE (0 <= s.reserved_quantity AND s.reserved_quantity <= s.stock_quantity) IS NOT TRUE";
 
-static const char CHECK_RESERVED[] = "SELECT 'I2', format('%s: reserved %d, active reservations sum to %d', " SKU_NAME(
-    "s.variant_no") ", "
-                    "s.reserved_quantity, coalesce(r.held, 0)) "
-                    "FROM stock_levels s LEFT JOIN (SELECT variant_no, sum(quantity) AS held FROM stock_reservations "
-                    "WHERE status = 'active' GROUP BY variant_no) r ON r.variant_no = s.variant_no "
-                    "WHERE s.reserved_quantity <> coalesce(r.held, 0)";
+static const char CHECK_RESERVED[] =
+    "SELECT 'I2', format('%s: reserved %d, active reservations sum to %d', " SKU_NAME ", s.reserved_quantity, "
+    "coalesce(held, 0)) FROM stock_levels s "
+    "LEFT JOIN (SELECT variant_no, sum(quantity) AS held FROM stock_reservations "
+    "WHERE status = 'active' GROUP BY variant_no) h ON h.variant_no = s.variant_no "
+    "WHERE s.reserved_quantity <> coalesce(held, 0)";
 
-static const char CHECK_LEDGER[] = "SELECT 'I3', format('%s: stock %d, movements sum to %d', " SKU_NAME(
-    "s.variant_no") ", s.stock_quantity, "
-                    "coalesce(m.moved, 0)) "
-                    "FROM stock_levels s LEFT JOIN (SELECT variant_no, sum(delta) AS moved FROM stock_movements GROUP BY variant_no) m "
-                    "ON m.variant_no = s.variant_no WHERE s.stock_quantity <> coalesce(m.moved, 0)";
+static const char CHECK_LEDGER[] =
+    "SELECT 'I3', format('%s: stock %d, movements sum to %d', " SKU_NAME ", s.stock_quantity, coalesce(moved, 0)) "
+    "FROM stock_levels s "
+    "LEFT JOIN (SELECT variant_no, sum(delta) AS moved FROM stock_movements GROUP BY variant_no) m "
+    "ON m.variant_no = s.variant_no WHERE s.stock_quantity <> coalesce(moved, 0)";
 
 static const char CHECK_LINES[] =
-    "SELECT " INVARIANT_OF("o.status") ", format('%s is %s, and line %d of %d units has a reservation of %d that is %s', " ORDER_NAME(
-        "o.order_no") ", o.status, i.line, i.quantity, coalesce(r.quantity, 0), coalesce(r.status, 'missing')) "
-                      "FROM orders o CROSS JOIN order_items i ON i.order_no = o.order_no "
-                      "LEFT JOIN stock_reservations r ON r.order_no = i.order_no AND r.line = i.line "
-                      "WHERE r.status IS NOT CASE o.status WHEN 'draft' THEN 'active' WHEN 'paid' THEN 'converted' ELSE 'released' END "
-                      "OR r.quantity <> i.quantity OR r.variant_no <> i.variant_no";
+    "SELECT " INVARIANT_OF_ORDER
+    ", format('%s is %s, and line %d of %d units has a reservation of %d that is %s', " ORDER_NAME
+    ", o.status, i.line, i.quantity, coalesce(h.quantity, 0), coalesce(h.status, 'missing')) "
+    "FROM orders o CROSS JOIN order_items i ON i.order_no = o.order_no "
+    "LEFT JOIN stock_reservations h ON h.order_no = i.order_no AND h.line = i.line "
+    "WHERE h.status IS NOT CASE o.status WHEN 'draft' THEN 'active' WHEN 'paid' THEN 'converted' "
+    "ELSE 'released' END OR h.quantity <> i.quantity OR h.variant_no <> i.variant_no";
 
 static const char CHECK_LINES_EXIST[] =
-    "SELECT " INVARIANT_OF("o.status") ", format('%s is %s and has no lines', " ORDER_NAME(
-        "o.order_no") ", o.status) "
-                      "FROM orders o WHERE NOT EXISTS (SELECT 1 FROM order_items i WHERE i.order_no = o.order_no)";
+    "SELECT " INVARIANT_OF_ORDER ", format('%s is %s and has no lines', " ORDER_NAME ", o.status) "
+    "FROM orders o WHERE NOT EXISTS (SELECT 1 FROM order_items i WHERE i.order_no = o.order_no)";
 
 static const char CHECK_TIMEOUTS[] =
-    "SELECT 'I4', format('%s is draft and has no payment timeout at its deadline', " ORDER_NAME(
-        "o.order_no") ") "
-                      "FROM orders o WHERE o.status = 'draft' AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.kind = '" PAYMENT_TIMEOUT
-                      "' "
-                      "AND j.run_at = o.expires_at AND j.order_no = o.order_no)";
+    "SELECT 'I4', format('%s is draft and has no payment timeout at its deadline', " ORDER_NAME ") "
+    "FROM orders o WHERE o.status = 'draft' AND NOT EXISTS (SELECT 1 FROM jobs j "
+    "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = o.expires_at AND j.order_no = o.order_no)";
 
 static const char CHECK_JOBS[] =
-    "SELECT " INVARIANT_OF("o.status") ", format('%s is %s and has a payment timeout %d ms from its deadline', " ORDER_NAME(
-        "o.order_no") ", o.status, j.run_at - o.expires_at) "
-                      "FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
-                      "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND (o.status <> 'draft' OR j.run_at <> o.expires_at)";
+    "SELECT " INVARIANT_OF_ORDER ", format('%s is %s and has a payment timeout %d ms from its deadline', " ORDER_NAME
+    ", o.status, j.run_at - o.expires_at) "
+    "FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
+    "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND (o.status <> 'draft' OR j.run_at <> o.expires_at)";
 
 static const char CHECK_PAYMENTS[] =
-    "SELECT 'I5', format('%s is %s of %d %s and has %d accepted payments, %d of its total', " ORDER_NAME(
-        "order_no") ", status, total_amount, currency, accepted, exact) FROM ("
-                    "SELECT o.*, (SELECT count(*) FROM payments p WHERE p.order_no = o.order_no AND p.status = 'accepted') AS accepted, "
-                    "(SELECT count(*) FROM payments p WHERE p.order_no = o.order_no AND p.status = 'accepted' "
-                    "AND p.amount = o.total_amount AND p.currency = o.currency) AS exact FROM orders o) "
-                    "WHERE accepted <> (status = 'paid') OR exact <> (status = 'paid')";
+    "SELECT 'I5', format('%s is %s of %d %s and has %d accepted payments, %d of its total', " ORDER_NAME
+    ", o.status, o.total_amount, o.currency, accepted, exact) FROM ("
+    "SELECT order_no, status, total_amount, currency, "
+    "(SELECT count(*) FROM payments p WHERE p.order_no = t.order_no AND p.status = 'accepted') AS accepted, "
+    "(SELECT count(*) FROM payments p WHERE p.order_no = t.order_no AND p.status = 'accepted' "
+    "AND p.amount = t.total_amount AND p.currency = t.currency) AS exact FROM orders t) o "
+    "WHERE accepted <> (o.status = 'paid') OR exact <> (o.status = 'paid')";
 
-static const char CHECK_SALES[] = "SELECT 'I5', format('%s: %d units converted, %d in the ledger as sold', " SKU_NAME(
-    "s.variant_no") ", "
-                    "coalesce(r.units, 0), coalesce(m.units, 0)) "
-                    "FROM stock_levels s LEFT JOIN (SELECT variant_no, sum(quantity) AS units FROM stock_reservations "
-                    "WHERE status = 'converted' GROUP BY variant_no) r ON r.variant_no = s.variant_no "
-                    "LEFT JOIN (SELECT variant_no, -sum(delta) AS units FROM stock_movements WHERE reason = 'sale' GROUP BY variant_no) m "
-                    "ON m.variant_no = s.variant_no WHERE coalesce(r.units, 0) <> coalesce(m.units, 0)";
+static const char CHECK_SALES[] =
+    "SELECT 'I5', format('%s: %d units converted, %d in the ledger as sold', " SKU_NAME ", "
+    "coalesce(converted, 0), coalesce(sold, 0)) FROM stock_levels s "
+    "LEFT JOIN (SELECT variant_no, sum(quantity) AS converted FROM stock_reservations "
+    "WHERE status = 'converted' GROUP BY variant_no) h ON h.variant_no = s.variant_no "
+    "LEFT JOIN (SELECT variant_no, -sum(delta) AS sold FROM stock_movements "
+    "WHERE reason = 'sale' GROUP BY variant_no) m ON m.variant_no = s.variant_no "
+    "WHERE coalesce(converted, 0) <> coalesce(sold, 0)";
 
 static const char CHECK_PAYMENT_REFERENCES[] =
     "SELECT 'I7', format('payment reference %s is recorded %d times', payment_reference, count(*)) "
     "FROM payments NOT INDEXED GROUP BY payment_reference HAVING count(*) > 1";
 
-static const char CHECK_PAYMENT_NUMBERS[] = "SELECT 'I7', format('%s has %d payments, numbered to %d', " ORDER_NAME(
-    "order_no") ", count(*), max(number)) "
-                "FROM payments GROUP BY order_no HAVING max(number) <> count(*)";
+static const char CHECK_PAYMENT_NUMBERS[] =
+    "SELECT 'I7', format('%s has %d payments, numbered to %d', " ORDER_NAME ", count(*), max(number)) "
+    "FROM payments o GROUP BY o.order_no HAVING max(number) <> count(*)";
 
 static const char CHECK_KEYS[] =
     "SELECT 'I8', format('idempotency key %s stands for an order that is not there', key) FROM idempotency_keys k "
     "WHERE k.order_no IS NOT NULL AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.order_no = k.order_no)";
 
-static const char CHECK_KEY_EFFECTS[] = "SELECT 'I8', format('%s was created under %d idempotency keys', " ORDER_NAME(
-    "order_no") ", count(*)) "
-                "FROM idempotency_keys WHERE order_no IS NOT NULL GROUP BY order_no HAVING count(*) > 1";
+static const char CHECK_KEY_EFFECTS[] =
+    "SELECT 'I8', format('%s was created under %d idempotency keys', " ORDER_NAME ", count(*)) "
+    "FROM idempotency_keys o WHERE o.order_no IS NOT NULL GROUP BY o.order_no HAVING count(*) > 1";
 
 static const char CHECK_KEY_REPEATS[] =
     "SELECT 'I8', format('idempotency key %s is kept %d times', key, count(*)) FROM idempotency_keys "
@@ -121,16 +122,16 @@ static const char CHECK_SEQUENCES[] =
 /* An order's events, counted by type in one number of three digits each: created, paid, cancelled, expired, refund_due.
  * Where the log's beginning was pruned away, only orders whose creation is still there are held to it. */
 static const char CHECK_EVENTS[] =
-    "SELECT 'I11', format('%s is %s, and its events (refunds due, expired, cancelled, paid, created) count %016d', " ORDER_NAME(
-        "order_no") ", status, found) FROM ("
-                    "SELECT o.order_no, o.status, 1 + (o.status = 'paid') * 1000 + (o.status = 'cancelled') * 1000000 "
-                    "+ (o.status = 'expired' OR o.revived) * 1000000000 + (SELECT count(*) FROM payments p "
-                    "WHERE p.order_no = o.order_no AND p.status = 'refund_due') * 1000000000000 AS expected, "
-                    "coalesce((SELECT sum(CASE e.type WHEN 'order.created' THEN 1 WHEN 'order.paid' THEN 1000 "
-                    "WHEN 'order.cancelled' THEN 1000000 WHEN 'order.expired' THEN 1000000000 "
-                    "WHEN 'payment.refund_due' THEN 1000000000000 ELSE 0 END) FROM events e INDEXED BY events_by_order "
-                    "WHERE e.order_no = o.order_no AND e.order_no IS NOT NULL), 0) AS found FROM orders o) "
-                    "WHERE found <> expected AND (found % 1000 > 0 OR " LOG_IS_WHOLE ")";
+    "SELECT 'I11', format('%s is %s, its events (refund_due, expired, cancelled, paid, created) are %016d', " ORDER_NAME
+    ", o.status, found) FROM ("
+    "SELECT order_no, status, 1 + (status = 'paid') * 1000 + (status = 'cancelled') * 1000000 "
+    "+ (status = 'expired' OR revived) * 1000000000 + (SELECT count(*) FROM payments p "
+    "WHERE p.order_no = t.order_no AND p.status = 'refund_due') * 1000000000000 AS expected, "
+    "coalesce((SELECT sum(CASE e.type WHEN 'order.created' THEN 1 WHEN 'order.paid' THEN 1000 "
+    "WHEN 'order.cancelled' THEN 1000000 WHEN 'order.expired' THEN 1000000000 "
+    "WHEN 'payment.refund_due' THEN 1000000000000 ELSE 0 END) FROM events e INDEXED BY events_by_order "
+    "WHERE e.order_no = t.order_no AND e.order_no IS NOT NULL), 0) AS found FROM orders t) o "
+    "WHERE found <> expected AND (found % 1000 > 0 OR " LOG_IS_WHOLE ")";
 
 static const char CHECK_ADJUSTMENTS[] =
     "SELECT 'I11', format('%d stock adjustments have %d events', adjusted, logged) FROM ("
@@ -190,9 +191,8 @@ static const struct tally {
 #define TALLY_COUNT (sizeof(TALLIES) / sizeof(TALLIES[0]))
 
 static const char COUNT_OVERDUE[] = "SELECT count(*) FROM orders WHERE status = 'draft' AND expires_at <= ?1";
-static const char SELECT_OVERDUE[] =
-    "SELECT " ORDER_NAME("order_no") ", ?1 - expires_at FROM orders "
-                                     "WHERE status = 'draft' AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2";
+static const char SELECT_OVERDUE[] = "SELECT " ORDER_NAME ", ?1 - o.expires_at FROM orders o "
+                                     "WHERE o.status = 'draft' AND o.expires_at <= ?1 ORDER BY o.expires_at LIMIT ?2";
 
 /* Texts of SQLite end with a NUL; a NULL among them would be a bug in a query above. */
 static const char *column_name(sqlite3_stmt *statement, int column)

@@ -11,10 +11,10 @@ static const char SELECT_DUE[] = "SELECT o.order_id FROM jobs j CROSS JOIN order
 static const char SELECT_NEXT_DUE[] = "SELECT min(run_at) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "'";
 static const char SELECT_PAYMENT_OWNER[] =
     "SELECT o.order_id FROM payments p CROSS JOIN orders o ON o.order_no = p.order_no WHERE p.payment_reference = ?1";
-static const char SELECT_PURCHASED[] =
-    "SELECT sum(i.quantity) FROM orders o "
-    "CROSS JOIN order_items i ON i.order_no = o.order_no AND i.variant_no = ?2 "
-    "WHERE o.order_no = ?4 AND o.customer_id = ?1 AND (o.status = 'paid' OR (o.status = 'draft' AND o.expires_at > ?3))";
+static const char SELECT_PURCHASED[] = "SELECT sum(i.quantity) FROM orders o "
+                                       "CROSS JOIN order_items i ON i.order_no = o.order_no AND i.variant_no = ?2 "
+                                       "WHERE o.order_no = ?4 AND o.customer_id = ?1 "
+                                       "AND (o.status = 'paid' OR (o.status = 'draft' AND o.expires_at > ?3))";
 
 bool sqlite_batch_due(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
                       bool *ret_more, struct fault *fault)

@@ -32,7 +32,7 @@ static const char INSERT_ITEM[] =
     "INSERT INTO order_items (order_no, line, variant_no, quantity, unit_price) VALUES (?1, ?2, ?3, ?4, ?5)";
 static const char INSERT_RESERVATION[] =
     "INSERT INTO stock_reservations (order_no, line, variant_no, quantity, status) VALUES (?1, ?2, ?3, ?4, ?5)";
-/* By whole key: for a range of rows SQLite would make a temporary table each time, at the price of all else together. */
+/* By whole key: for a range of rows SQLite would make a temporary table each time, dearer than all else together. */
 static const char UPDATE_RESERVATION[] = "UPDATE stock_reservations SET status = ?3 WHERE order_no = ?1 AND line = ?2";
 static const char INSERT_PAYMENT[] =
     "INSERT INTO payments (order_no, number, payment_reference, status, amount, currency, reason, created_at) "

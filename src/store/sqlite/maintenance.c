@@ -54,8 +54,8 @@ static bool close_gate_if_due(struct store *store, int64_t now_us)
 }
 
 /* The log is far larger than a checkpoint leaves it: some reader was inside at every moment at which it could have
- * started again. With the gate shut and nobody inside, one more checkpoint is complete, and the next write begins at the
- * log's beginning whatever reads come then (they find everything in the database). */
+ * started again. With the gate shut and nobody inside, one more checkpoint is complete, and the next write begins at
+ * the log's beginning whatever reads come then (they find everything in the database). */
 static bool hold_reads_if_due(struct store *store, bool *ret_more, struct fault *fault)
 {
     int64_t now_us = clock_monotonic_us();

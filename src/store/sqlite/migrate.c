@@ -6,8 +6,8 @@
 
 #define APPLICATION_ID 0x486F6C64 /* "Hold" in the file's head: `file` and people can tell whose it is */
 
-/* A clock that was set back by less than this between two runs is waited out: `now` starts at the newest order. One that
- * was further ahead was wrong, and holds could never fall due if its time was kept. */
+/* A clock that was set back by less than this between two runs is waited out: `now` starts at the newest order. One
+ * that was further ahead was wrong, and holds could never fall due if its time was kept. */
 #define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
 
 bool store_check_identity(struct store *store, struct fault *fault)

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { after } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 export const PROGRAM = process.env.HOLDFAST_BIN ?? fileURLToPath(new URL('../../../build/holdfast', import.meta.url));
@@ -20,10 +21,19 @@ function environment(extra = {}) {
   return { ...Object.fromEntries(inherited), ...extra };
 }
 
+/* What a scenario leaves behind, should it fail half-way: a server that runs on would keep its test file from ending. */
+const folders = [];
+const servers = new Set();
+const killServers = () => servers.forEach((server) => server.kill('SIGKILL'));
+after(killServers);
+process.on('exit', () => {
+  killServers();
+  folders.forEach((folder) => rmSync(folder, { recursive: true, force: true }));
+});
+
 export function temporaryFolder() {
-  const folder = mkdtempSync(join(tmpdir(), 'holdfast-scenario-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
-  return folder;
+  folders.push(mkdtempSync(join(tmpdir(), 'holdfast-scenario-')));
+  return folders.at(-1);
 }
 
 /* Runs a command to its end: {status, signal, stdout, stderr}. */
@@ -60,7 +70,11 @@ export class Server {
       shell === undefined
         ? spawn(PROGRAM, command, options)
         : spawn('bash', ['-c', `${shell}; exec "$0" "$@"`, PROGRAM, ...command], options);
-    this.exited = once(this.process, 'exit').then(([status, signal]) => ({ status, signal }));
+    servers.add(this.process);
+    this.exited = once(this.process, 'exit').then(([status, signal]) => {
+      servers.delete(this.process);
+      return { status, signal };
+    });
     this.log = [];
     createInterface({ input: this.process.stderr }).on('line', (line) => this.#read(line));
   }

@@ -265,7 +265,7 @@ static int compare_deadlines(const void *a, const void *b)
 /* The drafts by their deadlines; the caller frees the array. */
 static struct order **list_drafts(const struct store *store, size_t *ret_count)
 {
-    struct order **drafts = memory_zalloc(store->orders.count, sizeof(*drafts));
+    struct order **drafts = memory_zalloc(store->orders.count, sizeof(struct order *));
     size_t count = 0;
     for (size_t i = 0; i < store->orders.count; i++) {
         struct order *order = store->orders.entries[i].value;
@@ -273,7 +273,7 @@ static struct order **list_drafts(const struct store *store, size_t *ret_count)
             drafts[count++] = order;
         }
     }
-    qsort(drafts, count, sizeof(*drafts), compare_deadlines);
+    qsort(drafts, count, sizeof(struct order *), compare_deadlines);
     *ret_count = count;
     return drafts;
 }
