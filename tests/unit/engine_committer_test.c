@@ -321,7 +321,7 @@ static void a_store_that_cannot_begin_is_unavailable_to_all_and_comes_back(void 
 
 static void a_store_that_cannot_load_fails_all_and_comes_back(void **state)
 {
-    assert_all_share_the_fault(*state, FAKE_LOAD, FAULT_INTERNAL, OUTCOME_INTERNAL_ERROR);
+    assert_all_share_the_fault(*state, FAKE_LOAD, FAULT_UNAVAILABLE, OUTCOME_STORE_UNAVAILABLE);
 }
 
 static void a_store_that_cannot_commit_is_unavailable_to_all_and_comes_back(void **state)
