@@ -73,10 +73,8 @@ static const char *fault_sentence(int code)
 
 bool connection_fault(sqlite3 *database, int code, struct fault *fault)
 {
-    const char *path = database == NULL ? NULL : sqlite3_db_filename(database, "main");
     return fault_set(fault, fault_kind_of(code), "%s (%s, SQLite code %d): %s", fault_sentence(code),
-                     database == NULL ? sqlite3_errstr(code) : sqlite3_errmsg(database), code,
-                     path == NULL ? "" : path);
+                     sqlite3_errmsg(database), code, sqlite3_db_filename(database, "main"));
 }
 
 static int is_past_deadline(void *context)
@@ -140,7 +138,8 @@ bool connection_prepare(struct connection *connection, const char *sql, sqlite3_
         sqlite3_stmt *statement;
         int code = sqlite3_prepare_v3(connection->database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
         if (code != SQLITE_OK) {
-            return connection_fault(connection->database, code, fault);
+            connection_fault(connection->database, code, fault);
+            return false;
         }
         connection->statements[slot].sql = sql;
         connection->statements[slot].statement = statement;
