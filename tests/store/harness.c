@@ -75,6 +75,7 @@ struct harness *harness_open(const struct store_under_test *under_test)
 
 void harness_close(struct harness *harness)
 {
+    harness->ops->batch_rollback(harness->store); /* of a test that failed in the middle of one */
     close_store(harness);
     harness->under_test->discard(harness->location);
     arena_free(harness->arena);
@@ -264,44 +265,48 @@ size_t expire_due(struct harness *harness, size_t max)
 #define DAY_VARIANTS 3
 #define DAY_ORDERS 64
 
+static void random_command(struct harness *harness, size_t number, struct uuid orders[DAY_ORDERS])
+{
+    const char *sku = harness_text(harness, "day-%d", (int)harness_random(harness, DAY_VARIANTS)).bytes;
+    struct uuid *order = &orders[harness_random(harness, DAY_ORDERS)];
+    switch (harness_random(harness, 9)) {
+    case 0:
+        (void)pay(harness, *order, harness_text(harness, "pi-%d", (int)harness_random(harness, 400)).bytes);
+        return;
+    case 1:
+        (void)pay_amount(harness, *order, harness_text(harness, "pa-%zu", number).bytes, 1);
+        return;
+    case 2:
+        (void)cancel(harness, *order, "changed my mind");
+        return;
+    case 3:
+        (void)extend(harness, *order, 60);
+        return;
+    case 4:
+        (void)adjust(harness, sku, (int64_t)harness_random(harness, 9) - 3);
+        return;
+    case 5:
+        (void)expire_due(harness, 2);
+        return;
+    default:
+        break;
+    }
+    const char *customer = harness_text(harness, "c-%d", (int)harness_random(harness, 4)).bytes;
+    struct outcome outcome = place(harness, customer, sku, 1 + (int64_t)harness_random(harness, 3));
+    if (outcome.code == OUTCOME_ORDER_PLACED) {
+        *order = outcome.order->id;
+    }
+}
+
 void random_day(struct harness *harness, size_t commands)
 {
     struct uuid orders[DAY_ORDERS] = {0};
-    size_t placed = 0;
     for (size_t i = 0; i < DAY_VARIANTS; i++) {
         (void)make_variant(harness, harness_text(harness, "day-%zu", i).bytes, 20);
     }
     for (size_t i = 0; i < commands; i++) {
-        const char *sku = harness_text(harness, "day-%d", (int)harness_random(harness, DAY_VARIANTS)).bytes;
-        struct uuid order = orders[harness_random(harness, DAY_ORDERS)];
         harness_now_ms += (int64_t)harness_random(harness, 30000);
-        switch (harness_random(harness, 9)) {
-        case 0:
-            (void)pay(harness, order, harness_text(harness, "pi-%d", (int)harness_random(harness, 400)).bytes);
-            break;
-        case 1:
-            (void)pay_amount(harness, order, harness_text(harness, "pa-%zu", i).bytes, 1);
-            break;
-        case 2:
-            (void)cancel(harness, order, "changed my mind");
-            break;
-        case 3:
-            (void)extend(harness, order, 60);
-            break;
-        case 4:
-            (void)adjust(harness, sku, (int64_t)harness_random(harness, 9) - 3);
-            break;
-        case 5:
-            (void)expire_due(harness, 2);
-            break;
-        default: {
-            const char *customer = harness_text(harness, "c-%d", (int)harness_random(harness, 4)).bytes;
-            struct outcome outcome = place(harness, customer, sku, 1 + (int64_t)harness_random(harness, 3));
-            if (outcome.code == OUTCOME_ORDER_PLACED) {
-                orders[placed++ % DAY_ORDERS] = outcome.order->id;
-            }
-        }
-        }
+        random_command(harness, i, orders);
     }
 }
 

@@ -6,9 +6,9 @@
 #define SELECT_EVENT "SELECT sequence, event_id, type, created_at, data FROM events "
 static const char LIST_ALL[] = SELECT_EVENT
     "NOT INDEXED WHERE sequence > ?1 AND ?2 IS NULL AND (?3 IS NULL OR type = ?3) ORDER BY sequence LIMIT ?4";
-static const char LIST_BY_TYPE[] =
-    SELECT_EVENT "INDEXED BY events_by_type WHERE sequence > ?1 AND ?2 IS NULL AND type = ?3 AND "
-                 "type <> 'order.created' AND type <> 'order.paid' AND type <> 'order.expired' ORDER BY sequence LIMIT ?4";
+static const char LIST_BY_TYPE[] = SELECT_EVENT
+    "INDEXED BY events_by_type WHERE sequence > ?1 AND ?2 IS NULL AND type = ?3 AND "
+    "type <> 'order.created' AND type <> 'order.paid' AND type <> 'order.expired' ORDER BY sequence LIMIT ?4";
 static const char LIST_BY_ORDER[] =
     SELECT_EVENT "INDEXED BY events_by_order WHERE sequence > ?1 AND order_no = ?2 AND order_no IS NOT NULL "
                  "AND (?3 IS NULL OR type = ?3) ORDER BY sequence LIMIT ?4";

@@ -149,9 +149,9 @@ static bool load_variants_of(struct row_loader *loader, struct product *product,
         }
         if (product->variant_count == capacity) {
             capacity = capacity == 0 ? 4 : capacity * 4;
-            struct variant **grown = arena_array(loader->facts->arena, capacity, sizeof(*grown));
+            struct variant **grown = arena_array(loader->facts->arena, capacity, sizeof(struct variant *));
             if (product->variant_count > 0) {
-                memcpy(grown, product->variants, product->variant_count * sizeof(*grown));
+                memcpy(grown, product->variants, product->variant_count * sizeof(struct variant *));
             }
             product->variants = grown;
         }
