@@ -1,7 +1,6 @@
 #include <assert.h>
 
 #include "domain/facts.h"
-#include "store/sqlite/idempotency_rows.h"
 #include "store/sqlite/sqlite_internal.h"
 
 /* Parents before children: products, variants, orders, then what refers to them. */
@@ -22,16 +21,9 @@ static const char INSERT_LEVEL[] =
     "VALUES (?1, " STOCK_LOCATION ", ?2, ?3, ?4)";
 static const char UPDATE_LEVEL[] = "UPDATE stock_levels SET stock_quantity = ?2, reserved_quantity = ?3, version = ?4 "
                                    "WHERE variant_no = ?1 AND location_no = " STOCK_LOCATION " AND version = ?5";
-static const char INSERT_ORDER[] =
-    "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
-    "version, revived, cancel_reason, metadata) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 static const char UPDATE_ORDER[] =
     "UPDATE orders SET status = ?3, expires_at = ?4, version = ?5, revived = ?6, cancel_reason = ?7 "
     "WHERE order_no = ?1 AND version = ?2";
-static const char INSERT_ITEM[] =
-    "INSERT INTO order_items (order_no, line, variant_no, quantity, unit_price) VALUES (?1, ?2, ?3, ?4, ?5)";
-static const char INSERT_RESERVATION[] =
-    "INSERT INTO stock_reservations (order_no, line, variant_no, quantity, status) VALUES (?1, ?2, ?3, ?4, ?5)";
 /* By whole key: for a range of rows SQLite would make a temporary table each time, dearer than all else together. */
 static const char UPDATE_RESERVATION[] = "UPDATE stock_reservations SET status = ?3 WHERE order_no = ?1 AND line = ?2";
 static const char INSERT_PAYMENT[] =
@@ -40,12 +32,6 @@ static const char INSERT_PAYMENT[] =
 static const char INSERT_TIMEOUT[] = "INSERT INTO jobs (kind, run_at, order_no) VALUES ('" PAYMENT_TIMEOUT "', ?1, ?2)";
 static const char DELETE_TIMEOUT[] =
     "DELETE FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at = ?1 AND order_no = ?2";
-static const char INSERT_MOVEMENT[] =
-    "INSERT INTO stock_movements (movement_id, variant_no, delta, reason, reference, order_no, stock_quantity, "
-    "created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-static const char INSERT_EVENT[] =
-    "INSERT INTO events (event_id, type, created_at, order_no, data) VALUES (?1, ?2, ?3, ?4, ?5)";
-
 /* An UPDATE that carries the loaded version and found no row: somebody else changed it since. */
 static bool run_guarded(sqlite3_stmt *statement, const char *what, int64_t row, int64_t version, struct fault *fault)
 {
@@ -199,83 +185,6 @@ static bool save_timeout(struct store *store, const struct order *order, struct 
     return true;
 }
 
-static bool insert_lines(struct connection *connection, const struct order *order, struct fault *fault)
-{
-    sqlite3_stmt *item;
-    sqlite3_stmt *reservation;
-    if (!connection_prepare(connection, INSERT_ITEM, &item, fault) ||
-        !connection_prepare(connection, INSERT_RESERVATION, &reservation, fault)) {
-        return false;
-    }
-    const char *status = reservation_status_name(order_reservation_status(order->status));
-    for (size_t i = 0; i < order->line_count; i++) {
-        const struct order_line *line = &order->lines[i];
-        int64_t number = (int64_t)i + 1;
-        bind_int64(item, 1, order->row);
-        bind_int64(item, 2, number);
-        bind_int64(item, 3, line->variant->row);
-        bind_int64(item, 4, line->quantity);
-        bind_int64(item, 5, line->unit_price);
-        bind_int64(reservation, 1, order->row);
-        bind_int64(reservation, 2, number);
-        bind_int64(reservation, 3, line->variant->row);
-        bind_int64(reservation, 4, line->quantity);
-        bind_c_text(reservation, 5, status);
-        if (!statement_run(item, fault) || !statement_run(reservation, fault)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool is_first_line_of_variant(const struct order *order, size_t line)
-{
-    for (size_t i = 0; i < line; i++) {
-        if (order->lines[i].variant == order->lines[line].variant) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void add_postings(struct store *store, const struct order *order)
-{
-    deferred_index_add(store->indexes[ORDERS_BY_CUSTOMER], deferred_index_text_key(order->customer_id), order->row);
-    for (size_t i = 0; i < order->line_count; i++) {
-        if (is_first_line_of_variant(order, i)) {
-            deferred_index_add(store->indexes[ORDERS_BY_VARIANT],
-                               deferred_index_number_key(order->lines[i].variant->row), order->row);
-        }
-    }
-}
-
-static bool insert_order(struct store *store, struct order *order, struct fault *fault)
-{
-    struct connection *connection = &store->writer;
-    sqlite3_stmt *statement;
-    if (!connection_prepare(connection, INSERT_ORDER, &statement, fault)) {
-        return false;
-    }
-    bind_uuid(statement, 1, &order->id);
-    bind_text(statement, 2, order->customer_id);
-    bind_c_text(statement, 3, order_status_name(order->status));
-    bind_c_text(statement, 4, order->total.currency);
-    bind_int64(statement, 5, order->total.amount);
-    bind_int64(statement, 6, order->created_at_ms);
-    bind_int64(statement, 7, order->expires_at_ms);
-    bind_int64(statement, 8, order->hold_ms);
-    bind_int64(statement, 9, order->version);
-    bind_int64(statement, 10, order->revived);
-    bind_text(statement, 11, order->cancel_reason);
-    bind_text(statement, 12, order->metadata);
-    if (!statement_run(statement, fault)) {
-        return false;
-    }
-    order->row = sqlite3_last_insert_rowid(connection->database);
-    add_postings(store, order);
-    return insert_lines(connection, order, fault) && save_timeout(store, order, fault);
-}
-
 static bool update_reservations(struct connection *connection, const struct order *order, struct fault *fault)
 {
     enum reservation_status status = order_reservation_status(order->status);
@@ -334,15 +243,11 @@ static bool insert_payment(struct connection *connection, const struct order *or
 
 static bool save_order(struct store *store, struct order *order, struct fault *fault)
 {
-    if (order->loaded_version == 0) {
-        if (!insert_order(store, order, fault)) {
-            return false;
-        }
-    } else if (order->version != order->loaded_version) {
+    if (order->loaded_version != 0 && order->version != order->loaded_version) {
         if (!update_order(store, order, fault)) {
             return false;
         }
-    } else {
+    } else if (order->loaded_version != 0) {
         assert(order->status == order->loaded_status && order->expires_at_ms == order->loaded_expires_at_ms);
     }
     for (size_t i = order->loaded_payment_count; i < order->payment_count; i++) {
@@ -351,42 +256,6 @@ static bool save_order(struct store *store, struct order *order, struct fault *f
         }
     }
     return true;
-}
-
-/* Ledger and log */
-
-static bool insert_movement(struct connection *connection, const struct facts *facts, const struct movement *movement,
-                            struct fault *fault)
-{
-    const struct order *order = movement->has_order ? facts_order(facts, &movement->order_id) : NULL;
-    sqlite3_stmt *statement;
-    assert(!movement->has_order || order != NULL);
-    if (!connection_prepare(connection, INSERT_MOVEMENT, &statement, fault)) {
-        return false;
-    }
-    bind_uuid(statement, 1, &movement->id);
-    bind_int64(statement, 2, movement->variant->row);
-    bind_int64(statement, 3, movement->delta);
-    bind_c_text(statement, 4, movement_reason_name(movement->reason));
-    bind_text(statement, 5, movement->reference);
-    bind_int64_or_null(statement, 6, order != NULL, order == NULL ? 0 : order->row);
-    bind_int64(statement, 7, movement->stock_quantity);
-    bind_int64(statement, 8, movement->created_at_ms);
-    return statement_run(statement, fault);
-}
-
-static bool insert_event(struct connection *connection, const struct event *event, struct fault *fault)
-{
-    sqlite3_stmt *statement;
-    if (!connection_prepare(connection, INSERT_EVENT, &statement, fault)) {
-        return false;
-    }
-    bind_uuid(statement, 1, &event->id);
-    bind_c_text(statement, 2, event_type_name(event->type));
-    bind_int64(statement, 3, event->created_at_ms);
-    bind_int64_or_null(statement, 4, event->order != NULL, event->order == NULL ? 0 : event->order->row);
-    bind_text(statement, 5, event->data);
-    return statement_run(statement, fault);
 }
 
 static bool save_catalogue(struct connection *connection, struct facts *facts, struct fault *fault)
@@ -404,25 +273,10 @@ static bool save_catalogue(struct connection *connection, struct facts *facts, s
     return true;
 }
 
-static bool save_log(struct connection *connection, const struct facts *facts, struct fault *fault)
-{
-    for (size_t i = 0; i < facts->movements.count; i++) {
-        if (!insert_movement(connection, facts, facts->movements.items[i], fault)) {
-            return false;
-        }
-    }
-    for (size_t i = 0; i < facts->events.count; i++) {
-        if (!insert_event(connection, facts->events.items[i], fault)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 bool sqlite_batch_save(struct store *store, struct facts *facts, struct fault *fault)
 {
     assert(store->in_batch);
-    if (!save_catalogue(&store->writer, facts, fault)) {
+    if (!save_catalogue(&store->writer, facts, fault) || !insert_orders(store, facts, fault)) {
         return false;
     }
     for (size_t i = 0; i < facts->orders.count; i++) {
@@ -430,14 +284,6 @@ bool sqlite_batch_save(struct store *store, struct facts *facts, struct fault *f
             return false;
         }
     }
-    if (!save_log(&store->writer, facts, fault)) {
-        return false;
-    }
-    for (size_t i = 0; i < facts->idempotency.count; i++) {
-        const struct idempotency_record *record = facts->idempotency.entries[i].value;
-        if (record->is_new && !idempotency_insert(&store->writer, store->indexes[IDEMPOTENCY_BY_KEY], record, fault)) {
-            return false;
-        }
-    }
-    return indexes_fold(store->indexes, &store->writer, fault);
+    return insert_log(store, facts, fault) && insert_keys(store, facts, fault) &&
+           indexes_fold(store->indexes, &store->writer, fault);
 }

@@ -97,6 +97,12 @@ bool connection_open(const char *path, int open_flags, struct connection *ret_co
         (void)sqlite3_close(database);
         return false;
     }
+    code = row_source_register(database, &ret_connection->new_rows);
+    if (code != SQLITE_OK) {
+        (void)connection_fault(database, code, fault);
+        (void)sqlite3_close(database);
+        return false;
+    }
     (void)sqlite3_busy_timeout(database, BUSY_TIMEOUT_MS);
     (void)sqlite3_wal_autocheckpoint(database, 0);
     sqlite3_progress_handler(database, DEADLINE_CHECK_STEPS, is_past_deadline, ret_connection);
@@ -158,6 +164,16 @@ bool connection_run_script(struct connection *connection, const char *sql, struc
 {
     int code = sqlite3_exec(connection->database, sql, NULL, NULL, NULL);
     return code == SQLITE_OK || connection_fault(connection->database, code, fault);
+}
+
+bool connection_insert_rows(struct connection *connection, const char *sql, struct row_source rows, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (rows.count == 0) {
+        return true;
+    }
+    connection->new_rows = rows;
+    return connection_prepare(connection, sql, &statement, fault) && statement_run(statement, fault);
 }
 
 bool connection_read_int64(struct connection *connection, const char *sql, int64_t otherwise, int64_t *ret_value,
@@ -299,5 +315,33 @@ void column_bytes(sqlite3_stmt *statement, int column, void *ret_bytes, size_t l
     memset(ret_bytes, 0, length);
     if (view.length > 0) { /* a CHECK holds the length; whatever a damaged row has must fit all the same */
         memcpy(ret_bytes, view.bytes, view.length < length ? view.length : length);
+    }
+}
+
+void result_text(sqlite3_context *context, struct text text)
+{
+    if (text.bytes == NULL) {
+        sqlite3_result_null(context);
+    } else {
+        sqlite3_result_text64(context, text.bytes, text.length, SQLITE_STATIC, SQLITE_UTF8);
+    }
+}
+
+void result_c_text(sqlite3_context *context, const char *c_string)
+{
+    result_text(context, text_from_c(c_string));
+}
+
+void result_uuid(sqlite3_context *context, const struct uuid *id)
+{
+    sqlite3_result_blob64(context, id->bytes, sizeof(id->bytes), SQLITE_STATIC);
+}
+
+void result_int64_or_null(sqlite3_context *context, bool present, int64_t value)
+{
+    if (present) {
+        sqlite3_result_int64(context, value);
+    } else {
+        sqlite3_result_null(context);
     }
 }

@@ -14,12 +14,14 @@
 #include "base/fault.h"
 #include "base/text.h"
 #include "base/uuid.h"
+#include "store/sqlite/row_source.h"
 
 #define CONNECTION_STATEMENT_SLOTS 128 /* a power of two, well above the number of statements there are */
 
 struct connection {
     sqlite3 *database;
     int64_t deadline_us; /* on the monotonic clock: a statement that runs past it is interrupted; INT64_MAX: none */
+    struct row_source new_rows; /* what the table of that name shows */
     struct {
         const char *sql;
         sqlite3_stmt *statement;
@@ -27,7 +29,7 @@ struct connection {
 };
 
 /* Opens the file without reading it yet (open_flags: SQLITE_OPEN_...). The connection stays where it is in memory until
- * it is closed. On failure there is nothing to close. */
+ * it is closed. On failure there is nothing to close. A connection stays where it was opened. */
 MUST_USE bool connection_open(const char *path, int open_flags, struct connection *ret_connection, struct fault *fault);
 /* Settings that read the file's head: before anything else is done with the connection. */
 MUST_USE bool connection_configure(struct connection *connection, size_t cache_bytes, struct fault *fault);
@@ -40,6 +42,9 @@ MUST_USE bool connection_prepare(struct connection *connection, const char *sql,
 MUST_USE bool connection_run(struct connection *connection, const char *sql, struct fault *fault);
 /* Runs one or more statements once, without keeping them. */
 MUST_USE bool connection_run_script(struct connection *connection, const char *sql, struct fault *fault);
+/* Runs an INSERT ... SELECT that reads new_rows; nothing where `count` is 0. */
+MUST_USE bool connection_insert_rows(struct connection *connection, const char *sql, struct row_source rows,
+                                     struct fault *fault);
 /* The first column of the first row of a statement without parameters; `otherwise` where there is no row or a NULL. */
 MUST_USE bool connection_read_int64(struct connection *connection, const char *sql, int64_t otherwise,
                                     int64_t *ret_value, struct fault *fault);
@@ -62,6 +67,12 @@ void bind_text(sqlite3_stmt *statement, int parameter, struct text text); /* abs
 void bind_c_text(sqlite3_stmt *statement, int parameter, const char *c_string);
 void bind_blob(sqlite3_stmt *statement, int parameter, const void *bytes, size_t length);
 void bind_uuid(sqlite3_stmt *statement, int parameter, const struct uuid *id);
+
+/* Values of new_rows. Bytes are not copied. */
+void result_text(sqlite3_context *context, struct text text); /* absent: NULL */
+void result_c_text(sqlite3_context *context, const char *c_string);
+void result_uuid(sqlite3_context *context, const struct uuid *id);
+void result_int64_or_null(sqlite3_context *context, bool present, int64_t value);
 
 /* Columns count from 0. Views last until the statement moves; copies live in the arena. NULL: absent. */
 struct text column_view(sqlite3_stmt *statement, int column);

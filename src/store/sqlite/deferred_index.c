@@ -10,6 +10,7 @@
  * the generation is written out. */
 #define GENERATION_POSTINGS 65536
 #define FOLD_AT_LEAST 64
+#define FOLD_AT_MOST 4096
 
 struct staged {
     uint64_t key;
@@ -118,17 +119,20 @@ void deferred_index_add(struct deferred_index *index, uint64_t key, int64_t row)
     index->staged[index->staged_count++] = (struct staged){.key = key, .row = row};
 }
 
-static bool write_posting(struct deferred_index *index, struct connection *connection, const struct posting *posting,
-                          struct fault *fault)
+static void posting_column(const void *rows, size_t row, int column, sqlite3_context *context)
 {
-    sqlite3_stmt *statement;
-    if (!connection_prepare(connection, index->definition->insert_sql, &statement, fault)) {
-        return false;
+    const struct posting *posting = ((const struct posting *const *)rows)[row];
+    switch (column) {
+    case 0:
+        sqlite3_result_int64(context, posting->row >> SEGMENT_ROW_BITS);
+        break;
+    case 1:
+        sqlite3_result_int64(context, (int64_t)posting->key);
+        break;
+    case 2:
+        sqlite3_result_int64(context, posting->row);
+        break;
     }
-    bind_int64(statement, 1, posting->row >> SEGMENT_ROW_BITS);
-    bind_int64(statement, 2, (int64_t)posting->key);
-    bind_int64(statement, 3, posting->row);
-    return statement_run(statement, fault);
 }
 
 static int64_t last_row(const struct posting_tail *tail)
@@ -152,18 +156,20 @@ bool deferred_index_fold(struct deferred_index *index, struct connection *connec
     if (index->frozen.count == 0) {
         return true;
     }
+    const struct posting *due[FOLD_AT_MOST];
     size_t wish = index->staged_count * 2 + FOLD_AT_LEAST;
-    for (size_t i = 0; i < wish; i++) {
+    size_t count = 0;
+    while (count < wish && count < FOLD_AT_MOST && !index->finished) {
         const struct posting *posting = posting_tail_walk(&index->frozen, &index->walking);
         if (posting == NULL) {
             index->finished = true;
-            return write_covered(index, connection, fault);
-        }
-        if (!write_posting(index, connection, posting, fault)) {
-            return false;
+        } else {
+            due[count++] = posting;
         }
     }
-    return true;
+    const struct row_source rows = {.rows = due, .count = count, .column = posting_column};
+    return connection_insert_rows(connection, index->definition->insert_sql, rows, fault) &&
+           (!index->finished || write_covered(index, connection, fault));
 }
 
 void deferred_index_committed(struct deferred_index *index)

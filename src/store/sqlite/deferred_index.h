@@ -28,7 +28,7 @@
 struct deferred_index_definition {
     const char *name;       /* its row in deferred_indexes */
     const char *tail_sql;   /* rows above ?1, ascending: (row, key source) */
-    const char *insert_sql; /* (?1 segment, ?2 key, ?3 row), ignoring what is there already */
+    const char *insert_sql; /* (c0 segment, c1 key, c2 row) from new_rows, ignoring what is there already */
     const char *find_sql;   /* rows below ?3 of segment ?1 and key ?2, newest first */
     uint64_t (*key_of_column)(sqlite3_stmt *statement, int column);
 };

@@ -1,14 +1,13 @@
 #include "store/sqlite/idempotency_rows.h"
 
-#include <assert.h>
-
 #define PRUNE_SLICE "500"
 
 static const char SELECT_KEY[] = "SELECT fingerprint, created_at, order_no, status, body, location, version "
                                  "FROM idempotency_keys WHERE key_no = ?1 AND key = ?2";
-static const char INSERT_KEY[] = "INSERT INTO idempotency_keys "
-                                 "(key, fingerprint, created_at, order_no, status, body, location, version) "
-                                 "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+static const char SELECT_LAST_KEY[] = "SELECT max(key_no) FROM idempotency_keys";
+static const char INSERT_KEYS[] = "INSERT INTO idempotency_keys "
+                                  "(key_no, key, fingerprint, created_at, order_no, status, body, location, version) "
+                                  "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8 FROM new_rows";
 /* The last row stays, so that numbers go on ascending. */
 static const char DELETE_KEYS[] =
     "DELETE FROM idempotency_keys WHERE created_at < ?1 AND key_no < (SELECT max(key_no) FROM idempotency_keys) AND "
@@ -72,28 +71,63 @@ bool idempotency_find(struct connection *connection, struct deferred_index *by_k
     return true;
 }
 
-bool idempotency_insert(struct connection *connection, struct deferred_index *by_key,
-                        const struct idempotency_record *record, struct fault *fault)
+struct new_keys {
+    int64_t first_row;
+    struct idempotency_record *const *records;
+};
+
+static void key_column(const void *rows, size_t row, int column, sqlite3_context *context)
 {
+    const struct new_keys *keys = rows;
+    const struct idempotency_record *record = keys->records[row];
     bool is_creation = record->order != NULL;
-    sqlite3_stmt *statement;
-    if (!connection_prepare(connection, INSERT_KEY, &statement, fault)) {
+    switch (column) {
+    case 0:
+        sqlite3_result_int64(context, keys->first_row + (int64_t)row);
+        break;
+    case 1:
+        result_text(context, record->key);
+        break;
+    case 2:
+        sqlite3_result_blob64(context, record->fingerprint, sizeof(record->fingerprint), SQLITE_STATIC);
+        break;
+    case 3:
+        sqlite3_result_int64(context, record->created_at_ms);
+        break;
+    case 4:
+        result_int64_or_null(context, is_creation, is_creation ? record->order->row : 0);
+        break;
+    case 5:
+        result_int64_or_null(context, !is_creation, record->status);
+        break;
+    case 6:
+        result_text(context, record->body);
+        break;
+    case 7:
+        result_text(context, record->location);
+        break;
+    case 8:
+        result_int64_or_null(context, record->version != 0, record->version); /* 0: the answer had none */
+        break;
+    }
+}
+
+bool idempotency_insert(struct connection *connection, struct deferred_index *by_key,
+                        struct idempotency_record *const *records, size_t count, struct fault *fault)
+{
+    int64_t last_row;
+    if (count == 0) {
+        return true;
+    }
+    if (!connection_read_int64(connection, SELECT_LAST_KEY, 0, &last_row, fault)) {
         return false;
     }
-    assert(!is_creation || record->order->row != 0);
-    bind_text(statement, 1, record->key);
-    bind_blob(statement, 2, record->fingerprint, sizeof(record->fingerprint));
-    bind_int64(statement, 3, record->created_at_ms);
-    bind_int64_or_null(statement, 4, is_creation, is_creation ? record->order->row : 0);
-    bind_int64_or_null(statement, 5, !is_creation, record->status);
-    bind_text(statement, 6, record->body);
-    bind_text(statement, 7, record->location);
-    bind_int64_or_null(statement, 8, record->version != 0, record->version); /* 0: the answer had none */
-    if (!statement_run(statement, fault)) {
-        return false;
+    const struct new_keys keys = {.first_row = last_row + 1, .records = records};
+    for (size_t i = 0; i < count; i++) {
+        deferred_index_add(by_key, deferred_index_text_key(records[i]->key), keys.first_row + (int64_t)i);
     }
-    deferred_index_add(by_key, deferred_index_text_key(record->key), sqlite3_last_insert_rowid(connection->database));
-    return true;
+    return connection_insert_rows(connection, INSERT_KEYS,
+                                  (struct row_source){.rows = &keys, .count = count, .column = key_column}, fault);
 }
 
 bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more, struct fault *fault)

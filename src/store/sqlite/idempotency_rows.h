@@ -12,7 +12,7 @@ MUST_USE bool idempotency_find(struct connection *connection, struct deferred_in
                                struct text key, struct idempotency_record **ret_record, int64_t *ret_order_row,
                                struct fault *fault);
 MUST_USE bool idempotency_insert(struct connection *connection, struct deferred_index *by_key,
-                                 const struct idempotency_record *record, struct fault *fault);
+                                 struct idempotency_record *const *records, size_t count, struct fault *fault);
 /* Forgets some of the keys made before `before_ms`, the oldest first. *ret_more: there may be others. Inside a write
  * transaction. */
 MUST_USE bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more, struct fault *fault);

@@ -76,6 +76,11 @@ bool sqlite_next_due(struct store *store, int64_t *ret_due_ms, struct fault *fau
 /* batch_save.c */
 bool sqlite_batch_save(struct store *store, struct facts *facts, struct fault *fault);
 
+/* batch_insert.c: what a batch adds, a statement a table. Rows get their numbers here. */
+MUST_USE bool insert_orders(struct store *store, struct facts *facts, struct fault *fault);
+MUST_USE bool insert_log(struct store *store, struct facts *facts, struct fault *fault); /* movements and events */
+MUST_USE bool insert_keys(struct store *store, struct facts *facts, struct fault *fault);
+
 /* maintenance.c */
 bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault);
 
