@@ -13,9 +13,11 @@ static uint64_t key_of_number(sqlite3_stmt *statement, int column)
 }
 
 /* One row an index; the tables have the same shape under names that say what they hold. */
-#define INDEX_SQL(table, key, row)                                                                                  \
-    .name = table, .insert_sql = "INSERT OR IGNORE INTO " table " (segment, " key ", " row ") VALUES (?1, ?2, ?3)", \
-    .find_sql = "SELECT " row " FROM " table " WHERE segment = ?1 AND " key " = ?2 AND " row " < ?3 "               \
+#define INDEX_SQL(table, key, row)                                                                                \
+    .name = table,                                                                                                \
+    .insert_sql = "INSERT INTO " table " (segment, " key ", " row ") SELECT c0, c1, c2 FROM new_rows WHERE true " \
+                  "ON CONFLICT DO NOTHING",                                                                       \
+    .find_sql = "SELECT " row " FROM " table " WHERE segment = ?1 AND " key " = ?2 AND " row " < ?3 "             \
                 "ORDER BY " row " DESC"
 
 static const struct deferred_index_definition DEFINITIONS[DEFERRED_INDEX_COUNT] = {
