@@ -139,7 +139,7 @@ struct store_ops {
      * *ret_more: others are left. load: fills the facts with whatever of `wanted` exists; orders come with their
      * lines, payments and variants, products with their variants; may be called again for further keys.
      * save: writes every new and changed row with guards (a version that is not the loaded one is FAULT_CONFLICT),
-     * numbers the events, and keeps exactly one timeout job per draft. */
+     * numbers the events, and keeps exactly one timeout job per draft; the facts stay until commit or rollback. */
     bool (*batch_begin)(struct store *store, int64_t *ret_now_ms, struct fault *fault) MUST_USE;
     bool (*batch_due)(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
                       bool *ret_more, struct fault *fault) MUST_USE;

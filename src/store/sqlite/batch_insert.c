@@ -162,10 +162,10 @@ bool insert_orders(struct store *store, struct facts *facts, struct fault *fault
     collect_orders(store, facts, last_row, &new);
     const struct row_source orders = {.rows = new.orders, .count = new.order_count, .column = order_column};
     const struct row_source lines = {.rows = new.lines, .count = new.line_count, .column = line_column};
-    return connection_insert_rows(&store->writer, INSERT_ORDERS, orders, fault) &&
-           connection_insert_rows(&store->writer, INSERT_ITEMS, lines, fault) &&
-           connection_insert_rows(&store->writer, INSERT_RESERVATIONS, lines, fault) &&
-           connection_insert_rows(&store->writer, INSERT_TIMEOUTS, orders, fault);
+    return connection_write_rows(&store->writer, INSERT_ORDERS, orders, fault) &&
+           connection_write_rows(&store->writer, INSERT_ITEMS, lines, fault) &&
+           connection_write_rows(&store->writer, INSERT_RESERVATIONS, lines, fault) &&
+           connection_write_rows(&store->writer, INSERT_TIMEOUTS, orders, fault);
 }
 
 static void movement_column(const void *rows, size_t row, int column, sqlite3_context *context)
@@ -229,8 +229,8 @@ bool insert_log(struct store *store, struct facts *facts, struct fault *fault)
     const struct row_source movements = {.rows = facts, .count = facts->movements.count, .column = movement_column};
     const struct row_source events = {
         .rows = facts->events.items, .count = facts->events.count, .column = event_column};
-    return connection_insert_rows(&store->writer, INSERT_MOVEMENTS, movements, fault) &&
-           connection_insert_rows(&store->writer, INSERT_EVENTS, events, fault);
+    return connection_write_rows(&store->writer, INSERT_MOVEMENTS, movements, fault) &&
+           connection_write_rows(&store->writer, INSERT_EVENTS, events, fault);
 }
 
 bool insert_keys(struct store *store, struct facts *facts, struct fault *fault)

@@ -47,16 +47,40 @@ bool sqlite_next_due(struct store *store, int64_t *ret_due_ms, struct fault *fau
            connection_read_int64(&store->writer, SELECT_NEXT_DUE, INT64_MAX, ret_due_ms, fault);
 }
 
-static bool load_skus(struct row_loader *loader, const struct wanted *wanted, struct fault *fault)
+static bool load_skus(struct store *store, struct row_loader *loader, const struct wanted *wanted, struct fault *fault)
 {
+    struct text *skus = arena_array(loader->facts->arena, wanted->skus.count, sizeof(*skus));
+    size_t count = 0;
     for (size_t i = 0; i < wanted->skus.count; i++) {
-        struct variant *variant;
-        struct product *product;
-        if (!load_variant_by_sku(loader, wanted->skus.entries[i].key, &variant, fault)) {
-            return false;
+        struct text sku = wanted->skus.entries[i].key;
+        const struct variant *cached = variant_cache_find(store->variants, sku);
+        if (facts_variant(loader->facts, sku) != NULL) {
+            continue;
         }
-        if (variant != NULL && wanted->products_of_skus &&
-            !load_product_by_id(loader, &variant->product_id, &product, fault)) {
+        if (cached != NULL) {
+            row_loader_add_variant(loader, cached);
+        } else {
+            skus[count++] = sku;
+        }
+    }
+    if (!load_variants_by_sku(loader, skus, count, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct variant *variant = facts_variant(loader->facts, skus[i]);
+        if (variant != NULL) {
+            variant_cache_put(store->variants, variant);
+        }
+    }
+    return true;
+}
+
+static bool load_products_of_skus(struct row_loader *loader, const struct wanted *wanted, struct fault *fault)
+{
+    for (size_t i = 0; wanted->products_of_skus && i < wanted->skus.count; i++) {
+        const struct variant *variant = facts_variant(loader->facts, wanted->skus.entries[i].key);
+        struct product *product;
+        if (variant != NULL && !load_product_by_id(loader, &variant->product_id, &product, fault)) {
             return false;
         }
     }
@@ -193,7 +217,8 @@ bool sqlite_batch_load(struct store *store, const struct wanted *wanted, struct 
     assert(store->in_batch);
     struct row_loader loader;
     row_loader_init(&loader, &store->writer, facts);
-    if (!load_skus(&loader, wanted, fault) || !load_products_and_orders(&loader, wanted, fault)) {
+    if (!load_skus(store, &loader, wanted, fault) || !load_products_of_skus(&loader, wanted, fault) ||
+        !load_products_and_orders(&loader, wanted, fault)) {
         return false;
     }
     for (size_t i = 0; i < wanted->payment_references.count; i++) {

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdlib.h>
 
 #include "domain/facts.h"
 #include "store/sqlite/sqlite_internal.h"
@@ -19,8 +20,9 @@ static const char UPDATE_VARIANT[] =
 static const char INSERT_LEVEL[] =
     "INSERT INTO stock_levels (variant_no, location_no, stock_quantity, reserved_quantity, version) "
     "VALUES (?1, " STOCK_LOCATION ", ?2, ?3, ?4)";
-static const char UPDATE_LEVEL[] = "UPDATE stock_levels SET stock_quantity = ?2, reserved_quantity = ?3, version = ?4 "
-                                   "WHERE variant_no = ?1 AND location_no = " STOCK_LOCATION " AND version = ?5";
+static const char UPDATE_LEVELS[] =
+    "UPDATE stock_levels SET stock_quantity = c1, reserved_quantity = c2, version = c3 FROM new_rows "
+    "WHERE variant_no = c0 AND location_no = " STOCK_LOCATION " AND version = c4";
 static const char UPDATE_ORDER[] =
     "UPDATE orders SET status = ?3, expires_at = ?4, version = ?5, revived = ?6, cancel_reason = ?7 "
     "WHERE order_no = ?1 AND version = ?2";
@@ -120,18 +122,44 @@ static bool update_variant(struct connection *connection, const struct variant *
     return run_guarded(statement, "variant", variant->row, variant->loaded_version, fault);
 }
 
-static bool update_level(struct connection *connection, const struct variant *variant, struct fault *fault)
+static void level_column(const void *rows, size_t row, int column, sqlite3_context *context)
 {
-    sqlite3_stmt *statement;
-    if (!connection_prepare(connection, UPDATE_LEVEL, &statement, fault)) {
+    const struct variant *variant = ((const struct variant *const *)rows)[row];
+    const int64_t values[] = {variant->row, variant->stock.stock_quantity, variant->stock.reserved_quantity,
+                              variant->stock.version, variant->loaded_stock.version};
+    sqlite3_result_int64(context, values[column]);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+    int64_t first = (*(const struct variant *const *)a)->row;
+    int64_t second = (*(const struct variant *const *)b)->row;
+    return (first > second) - (first < second);
+}
+
+/* The hot rows: all that the batch moved in one statement, in ascending order, each guarded by its version. */
+static bool update_levels(struct connection *connection, struct facts *facts, struct fault *fault)
+{
+    const struct variant **moved = arena_array(facts->arena, facts->variants.count, sizeof(struct variant *));
+    size_t count = 0;
+    for (size_t i = 0; i < facts->variants.count; i++) {
+        const struct variant *variant = facts->variants.entries[i].value;
+        if (variant->loaded_version != 0 && variant->stock.version != variant->loaded_stock.version) {
+            moved[count++] = variant;
+        }
+    }
+    if (count == 0) {
+        return true;
+    }
+    qsort(moved, count, sizeof(struct variant *), compare_rows);
+    const struct row_source rows = {.rows = moved, .count = count, .column = level_column};
+    if (!connection_write_rows(connection, UPDATE_LEVELS, rows, fault)) {
         return false;
     }
-    bind_int64(statement, 1, variant->row);
-    bind_int64(statement, 2, variant->stock.stock_quantity);
-    bind_int64(statement, 3, variant->stock.reserved_quantity);
-    bind_int64(statement, 4, variant->stock.version);
-    bind_int64(statement, 5, variant->loaded_stock.version);
-    return run_guarded(statement, "the stock of variant", variant->row, variant->loaded_stock.version, fault);
+    int changed = sqlite3_changes(connection->database);
+    return (size_t)changed == count ||
+           fault_set(fault, FAULT_CONFLICT, "%zu of %zu stock levels are no longer at the version that was loaded",
+                     count - (size_t)changed, count);
 }
 
 static bool save_variant(struct connection *connection, struct variant *variant, struct fault *fault)
@@ -139,10 +167,7 @@ static bool save_variant(struct connection *connection, struct variant *variant,
     if (variant->loaded_version == 0) {
         return insert_variant(connection, variant, fault);
     }
-    if (variant->version != variant->loaded_version && !update_variant(connection, variant, fault)) {
-        return false;
-    }
-    return variant->stock.version == variant->loaded_stock.version || update_level(connection, variant, fault);
+    return variant->version == variant->loaded_version || update_variant(connection, variant, fault);
 }
 
 /* Orders */
@@ -270,12 +295,13 @@ static bool save_catalogue(struct connection *connection, struct facts *facts, s
             return false;
         }
     }
-    return true;
+    return update_levels(connection, facts, fault);
 }
 
 bool sqlite_batch_save(struct store *store, struct facts *facts, struct fault *fault)
 {
     assert(store->in_batch);
+    store->saved = facts;
     if (!save_catalogue(&store->writer, facts, fault) || !insert_orders(store, facts, fault)) {
         return false;
     }

@@ -166,14 +166,18 @@ bool connection_run_script(struct connection *connection, const char *sql, struc
     return code == SQLITE_OK || connection_fault(connection->database, code, fault);
 }
 
-bool connection_insert_rows(struct connection *connection, const char *sql, struct row_source rows, struct fault *fault)
+bool connection_prepare_rows(struct connection *connection, const char *sql, struct row_source rows,
+                             sqlite3_stmt **ret_statement, struct fault *fault)
+{
+    connection->new_rows = rows;
+    return connection_prepare(connection, sql, ret_statement, fault);
+}
+
+bool connection_write_rows(struct connection *connection, const char *sql, struct row_source rows, struct fault *fault)
 {
     sqlite3_stmt *statement;
-    if (rows.count == 0) {
-        return true;
-    }
-    connection->new_rows = rows;
-    return connection_prepare(connection, sql, &statement, fault) && statement_run(statement, fault);
+    return rows.count == 0 ||
+           (connection_prepare_rows(connection, sql, rows, &statement, fault) && statement_run(statement, fault));
 }
 
 bool connection_read_int64(struct connection *connection, const char *sql, int64_t otherwise, int64_t *ret_value,

@@ -42,9 +42,12 @@ MUST_USE bool connection_prepare(struct connection *connection, const char *sql,
 MUST_USE bool connection_run(struct connection *connection, const char *sql, struct fault *fault);
 /* Runs one or more statements once, without keeping them. */
 MUST_USE bool connection_run_script(struct connection *connection, const char *sql, struct fault *fault);
-/* Runs an INSERT ... SELECT that reads new_rows; nothing where `count` is 0. */
-MUST_USE bool connection_insert_rows(struct connection *connection, const char *sql, struct row_source rows,
-                                     struct fault *fault);
+/* Runs an INSERT or UPDATE that reads new_rows; nothing where there are none. */
+MUST_USE bool connection_write_rows(struct connection *connection, const char *sql, struct row_source rows,
+                                    struct fault *fault);
+/* As connection_prepare, for a SELECT that reads new_rows: shown until the statement has ended. */
+MUST_USE bool connection_prepare_rows(struct connection *connection, const char *sql, struct row_source rows,
+                                      sqlite3_stmt **ret_statement, struct fault *fault);
 /* The first column of the first row of a statement without parameters; `otherwise` where there is no row or a NULL. */
 MUST_USE bool connection_read_int64(struct connection *connection, const char *sql, int64_t otherwise,
                                     int64_t *ret_value, struct fault *fault);

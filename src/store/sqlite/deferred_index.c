@@ -6,9 +6,6 @@
 
 #include "store/sqlite/posting_tail.h"
 
-/* So many postings make a generation. With segments of 2^20 rows (about 5,000 pages) a page takes a dozen of them when
- * the generation is written out. */
-#define GENERATION_POSTINGS 65536
 #define FOLD_AT_LEAST 64
 #define FOLD_AT_MOST 4096
 
@@ -18,7 +15,9 @@ struct staged {
 };
 
 struct deferred_index {
-    const struct deferred_index_definition *definition; /* immutable */
+    /* Immutable. */
+    const struct deferred_index_definition *definition;
+    size_t generation;
 
     /* The writing thread's own: this transaction's additions and progress. */
     struct staged *staged;
@@ -84,12 +83,13 @@ static bool read_tail(struct deferred_index *index, struct connection *connectio
 }
 
 bool deferred_index_open(const struct deferred_index_definition *definition, struct connection *connection,
-                         struct deferred_index **ret_index, struct fault *fault)
+                         size_t generation, struct deferred_index **ret_index, struct fault *fault)
 {
     struct deferred_index *index = memory_zalloc(1, sizeof(*index));
     index->definition = definition;
+    index->generation = generation;
     pthread_mutex_init(&index->mutex, NULL);
-    posting_tail_init(&index->active, GENERATION_POSTINGS);
+    posting_tail_init(&index->active, index->generation);
     if (!read_covered(index, connection, fault) || !read_tail(index, connection, fault)) {
         deferred_index_close(index);
         return false;
@@ -168,7 +168,7 @@ bool deferred_index_fold(struct deferred_index *index, struct connection *connec
         }
     }
     const struct row_source rows = {.rows = due, .count = count, .column = posting_column};
-    return connection_insert_rows(connection, index->definition->insert_sql, rows, fault) &&
+    return connection_write_rows(connection, index->definition->insert_sql, rows, fault) &&
            (!index->finished || write_covered(index, connection, fault));
 }
 
@@ -188,9 +188,9 @@ void deferred_index_committed(struct deferred_index *index)
         posting_tail_add(&index->active, index->staged[i].key, index->staged[i].row);
     }
     index->staged_count = 0;
-    if (index->frozen.count == 0 && index->active.count >= GENERATION_POSTINGS) {
+    if (index->frozen.count == 0 && index->active.count >= index->generation) {
         index->frozen = index->active;
-        posting_tail_init(&index->active, GENERATION_POSTINGS);
+        posting_tail_init(&index->active, index->generation);
         memset(&index->walk, 0, sizeof(index->walk));
         index->walking = index->walk;
     }

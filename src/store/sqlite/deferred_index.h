@@ -35,9 +35,13 @@ struct deferred_index_definition {
 
 struct deferred_index;
 
-/* Reads what the table does not cover into memory. */
+/* So many postings make a generation. With segments of 2^20 rows (about 5,000 pages) a page takes a dozen of them when
+ * the generation is written out. */
+#define GENERATION_POSTINGS 65536
+
+/* Reads what the table does not cover into memory. `generation`: GENERATION_POSTINGS, or fewer in tests. */
 MUST_USE bool deferred_index_open(const struct deferred_index_definition *definition, struct connection *connection,
-                                  struct deferred_index **ret_index, struct fault *fault);
+                                  size_t generation, struct deferred_index **ret_index, struct fault *fault);
 void deferred_index_close(struct deferred_index *index); /* takes NULL */
 
 uint64_t deferred_index_text_key(struct text text);

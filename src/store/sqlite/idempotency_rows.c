@@ -126,8 +126,8 @@ bool idempotency_insert(struct connection *connection, struct deferred_index *by
     for (size_t i = 0; i < count; i++) {
         deferred_index_add(by_key, deferred_index_text_key(records[i]->key), keys.first_row + (int64_t)i);
     }
-    return connection_insert_rows(connection, INSERT_KEYS,
-                                  (struct row_source){.rows = &keys, .count = count, .column = key_column}, fault);
+    return connection_write_rows(connection, INSERT_KEYS,
+                                 (struct row_source){.rows = &keys, .count = count, .column = key_column}, fault);
 }
 
 bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more, struct fault *fault)

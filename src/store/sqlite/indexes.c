@@ -48,7 +48,7 @@ bool indexes_open(struct connection *connection, struct deferred_index *ret_inde
 {
     struct deferred_index *indexes[DEFERRED_INDEX_COUNT] = {NULL};
     for (size_t i = 0; i < DEFERRED_INDEX_COUNT; i++) {
-        if (!deferred_index_open(&DEFINITIONS[i], connection, &indexes[i], fault)) {
+        if (!deferred_index_open(&DEFINITIONS[i], connection, GENERATION_POSTINGS, &indexes[i], fault)) {
             indexes_close(indexes);
             return false;
         }

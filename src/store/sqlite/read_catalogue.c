@@ -39,8 +39,9 @@ bool sqlite_read_variant(struct reader *reader, struct arena *arena, struct text
     if (!read_begin(reader, fault)) {
         return false;
     }
-    bool ok = load_variant_by_sku(&loader, sku, ret_variant, fault);
+    bool ok = load_variants_by_sku(&loader, &sku, 1, fault);
     read_end(reader);
+    *ret_variant = ok ? facts_variant(&facts, sku) : NULL;
     return ok;
 }
 

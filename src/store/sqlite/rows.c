@@ -5,12 +5,15 @@
 #include "domain/limits.h"
 #include "store/sqlite/sqlite_internal.h"
 
-#define SELECT_VARIANT                                                                                    \
+#define VARIANT_COLUMNS                                                                                   \
     "SELECT v.variant_no, p.product_id, v.sku, v.title, v.price_amount, v.currency, v.max_per_customer, " \
-    "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version "                 \
-    "FROM product_variants v CROSS JOIN products p ON p.product_no = v.product_no "                       \
+    "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version "
+#define VARIANT_JOINS                                       \
+    "CROSS JOIN products p ON p.product_no = v.product_no " \
     "CROSS JOIN stock_levels s ON s.variant_no = v.variant_no AND s.location_no = " STOCK_LOCATION " "
-static const char SELECT_VARIANT_BY_SKU[] = SELECT_VARIANT "WHERE v.sku = ?1";
+#define SELECT_VARIANT VARIANT_COLUMNS "FROM product_variants v " VARIANT_JOINS
+static const char SELECT_VARIANTS_BY_SKU[] =
+    VARIANT_COLUMNS "FROM new_rows r CROSS JOIN product_variants v ON v.sku = r.c0 " VARIANT_JOINS;
 static const char SELECT_VARIANT_BY_ROW[] = SELECT_VARIANT "WHERE v.variant_no = ?1";
 static const char SELECT_VARIANTS_OF_PRODUCT[] = SELECT_VARIANT "WHERE v.product_no = ?1 ORDER BY v.variant_no";
 
@@ -55,6 +58,20 @@ static void column_currency(sqlite3_stmt *statement, int column, struct money *m
 
 /* Variants */
 
+static void put_variant(struct row_loader *loader, struct variant *variant)
+{
+    facts_put_variant(loader->facts, variant);
+    table_put(&loader->variants_by_row, row_key(&variant->row), variant);
+}
+
+void row_loader_add_variant(struct row_loader *loader, const struct variant *variant)
+{
+    struct variant *copy = variant_snapshot(loader->facts->arena, variant);
+    copy->sku = arena_text(loader->facts->arena, variant->sku);
+    copy->title = arena_text(loader->facts->arena, variant->title);
+    put_variant(loader, copy);
+}
+
 /* The variant of the statement's present row: the one known already, or a new one. */
 static struct variant *take_variant(struct row_loader *loader, sqlite3_stmt *statement)
 {
@@ -78,30 +95,36 @@ static struct variant *take_variant(struct row_loader *loader, sqlite3_stmt *sta
     variant->stock.version = column_int64(statement, 11);
     variant->loaded_version = variant->version;
     variant->loaded_stock = variant->stock;
-    facts_put_variant(loader->facts, variant);
-    table_put(&loader->variants_by_row, row_key(&variant->row), variant);
+    put_variant(loader, variant);
     return variant;
 }
 
-bool load_variant_by_sku(struct row_loader *loader, struct text sku, struct variant **ret_variant, struct fault *fault)
+static void sku_column(const void *rows, size_t row, int column, sqlite3_context *context)
 {
-    struct variant *known = facts_variant(loader->facts, sku);
-    if (known != NULL) {
-        *ret_variant = known;
+    (void)column;
+    result_text(context, ((const struct text *)rows)[row]);
+}
+
+bool load_variants_by_sku(struct row_loader *loader, const struct text *skus, size_t count, struct fault *fault)
+{
+    const struct row_source rows = {.rows = skus, .count = count, .column = sku_column};
+    sqlite3_stmt *statement;
+    if (count == 0) {
         return true;
     }
-    sqlite3_stmt *statement;
-    bool row;
-    if (!connection_prepare(loader->connection, SELECT_VARIANT_BY_SKU, &statement, fault)) {
+    if (!connection_prepare_rows(loader->connection, SELECT_VARIANTS_BY_SKU, rows, &statement, fault)) {
         return false;
     }
-    bind_text(statement, 1, sku);
-    if (!statement_next(statement, &row, fault)) {
-        return false;
+    for (;;) {
+        bool row;
+        if (!statement_next(statement, &row, fault)) {
+            return false;
+        }
+        if (!row) {
+            return true;
+        }
+        (void)take_variant(loader, statement);
     }
-    *ret_variant = row ? take_variant(loader, statement) : NULL;
-    (void)sqlite3_reset(statement);
-    return true;
 }
 
 static bool load_variant_by_row(struct row_loader *loader, int64_t variant_row, struct variant **ret_variant,

@@ -17,8 +17,11 @@ struct row_loader {
 void row_loader_init(struct row_loader *loader, struct connection *connection, struct facts *facts);
 
 /* Each gives NULL where there is no such row. Orders come with lines, payments and variants, products with variants. */
-MUST_USE bool load_variant_by_sku(struct row_loader *loader, struct text sku, struct variant **ret_variant,
-                                  struct fault *fault);
+/* A copy of a variant that is known already. */
+void row_loader_add_variant(struct row_loader *loader, const struct variant *variant);
+/* Those that exist are in the facts afterwards. */
+MUST_USE bool load_variants_by_sku(struct row_loader *loader, const struct text *skus, size_t count,
+                                   struct fault *fault);
 MUST_USE bool load_product_by_id(struct row_loader *loader, const struct uuid *id, struct product **ret_product,
                                  struct fault *fault);
 MUST_USE bool load_product_by_row(struct row_loader *loader, int64_t row, struct product **ret_product,

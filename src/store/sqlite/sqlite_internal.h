@@ -9,6 +9,7 @@
 #include "store/sqlite/connection.h"
 #include "store/sqlite/indexes.h"
 #include "store/sqlite/read_gate.h"
+#include "store/sqlite/variant_cache.h"
 #include "store/store.h"
 
 #define PAYMENT_TIMEOUT "payment_timeout" /* jobs.kind */
@@ -31,7 +32,10 @@ struct store {
     struct connection writer;
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
-    int64_t now_ms;               /* the last `now` given out */
+    int64_t now_ms; /* the last `now` given out */
+    struct variant_cache *variants;
+    int64_t data_version;         /* moves when another process has written: what the cache knows is old then */
+    const struct facts *saved;    /* in a batch: what its commit will make true */
     int64_t live_holds_delta;     /* what the batch adds to live_holds once it commits */
     int64_t copied_pages;         /* of the log, already in the database */
     int64_t gate_closed_until_us; /* 0: open */

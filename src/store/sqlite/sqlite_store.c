@@ -69,6 +69,7 @@ static bool open_database(struct store *store, size_t cache_bytes, struct fault 
 static void store_free(struct store *store)
 {
     indexes_close(store->indexes);
+    variant_cache_free(store->variants);
     connection_close(&store->writer);
     if (store->lock_file >= 0) {
         file_lock_close(store->lock_file);
@@ -109,6 +110,7 @@ static bool sqlite_open(const struct store_options *options, struct store **ret_
         return false;
     }
     store->lock_file = -1;
+    store->variants = variant_cache_new();
     store->unix_ms = options->unix_ms == NULL ? clock_unix_ms : options->unix_ms;
     store->read_timeout_ms = options->read_timeout_ms == 0 ? READ_TIMEOUT_MS : options->read_timeout_ms;
     store->idempotency_ms = options->idempotency_ms == 0 ? IDEMPOTENCY_MS : options->idempotency_ms;
@@ -159,26 +161,6 @@ void store_unlock_writing(struct store *store)
     file_lock_release(store->lock_file, FILE_LOCK_WRITE);
 }
 
-static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
-{
-    assert(!store->in_batch);
-    if (!store_get_ready(store, fault) || !store_lock_writing(store, fault)) {
-        return false;
-    }
-    if (!connection_run(&store->writer, "BEGIN IMMEDIATE", fault)) {
-        store_unlock_writing(store);
-        return false;
-    }
-    int64_t now_ms = store->unix_ms();
-    if (store->now_ms < now_ms) {
-        store->now_ms = now_ms;
-    }
-    store->in_batch = true;
-    store->live_holds_delta = 0;
-    *ret_now_ms = store->now_ms;
-    return true;
-}
-
 static void sqlite_batch_rollback(struct store *store)
 {
     if (!store->in_batch) {
@@ -194,11 +176,52 @@ static void sqlite_batch_rollback(struct store *store)
     store_unlock_writing(store);
 }
 
+static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
+{
+    assert(!store->in_batch);
+    if (!store_get_ready(store, fault) || !store_lock_writing(store, fault)) {
+        return false;
+    }
+    int64_t data_version;
+    if (!connection_run(&store->writer, "BEGIN IMMEDIATE", fault)) {
+        store_unlock_writing(store);
+        return false;
+    }
+    store->in_batch = true;
+    if (!connection_read_int64(&store->writer, "PRAGMA data_version", 0, &data_version, fault)) {
+        sqlite_batch_rollback(store);
+        return false;
+    }
+    if (data_version != store->data_version) {
+        variant_cache_clear(store->variants);
+        store->data_version = data_version;
+    }
+    int64_t now_ms = store->unix_ms();
+    if (store->now_ms < now_ms) {
+        store->now_ms = now_ms;
+    }
+    store->saved = NULL;
+    store->live_holds_delta = 0;
+    *ret_now_ms = store->now_ms;
+    return true;
+}
+
+static void keep_variants(struct store *store)
+{
+    for (size_t i = 0; store->saved != NULL && i < store->saved->variants.count; i++) {
+        const struct variant *variant = store->saved->variants.entries[i].value;
+        if (variant->version != variant->loaded_version || variant->stock.version != variant->loaded_stock.version) {
+            variant_cache_put(store->variants, variant);
+        }
+    }
+}
+
 static bool sqlite_batch_commit(struct store *store, struct fault *fault)
 {
     assert(store->in_batch);
     if (connection_run(&store->writer, "COMMIT", fault)) {
         indexes_committed(store->indexes);
+        keep_variants(store);
         store->in_batch = false;
         atomic_fetch_add_explicit(&store->live_holds, store->live_holds_delta, memory_order_relaxed);
         store_unlock_writing(store);
