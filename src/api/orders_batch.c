@@ -25,7 +25,11 @@ static void read_member(struct call *call, const struct json_t *value, struct pl
     order_input_read(&fields, call->api->options.hold_seconds_max, &member->order);
     struct text key;
     if (json_fields_text(&fields, "idempotency_key", FIELD_OPTIONAL, 1, IDEMPOTENCY_KEY_BYTES_MAX, &key)) {
-        if (idempotency_key_is_valid(key)) {
+        if (call->idempotency_key.bytes != NULL && text_equal(key, call->idempotency_key)) {
+            const struct field_place place = {.name = "idempotency_key"};
+            field_errors_add(&errors, &place, FIELD_INVALID_VALUE,
+                             "is the key of the whole batch: one key, one request");
+        } else if (idempotency_key_is_valid(key)) {
             member->idempotency.key = key;
             take_fingerprint(call, value, &member->idempotency);
         } else {

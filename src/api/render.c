@@ -66,7 +66,9 @@ void render_order(struct json_writer *json, const struct order *order, enum orde
     if (payments == WITH_PAYMENTS) {
         json_key(json, "payments");
         json_array_begin(json);
-        for (size_t i = 0; i < order->payment_count; i++) {
+        /* The newest where there are very many, so that an answer stays bounded whatever a client sends. */
+        size_t first = order->payment_count > ORDER_PAYMENTS_SHOWN ? order->payment_count - ORDER_PAYMENTS_SHOWN : 0;
+        for (size_t i = first; i < order->payment_count; i++) {
             render_payment(json, &order->payments[i]);
         }
         json_array_end(json);

@@ -7,6 +7,8 @@
 #include "base/json_writer.h"
 #include "store/store.h"
 
+#define ORDER_PAYMENTS_SHOWN 100
+
 /* A creation is answered without payments; everywhere else they are shown. */
 enum order_payments { WITHOUT_PAYMENTS, WITH_PAYMENTS };
 

@@ -17,6 +17,10 @@ void cancel_order_decide(struct facts *facts, const struct cancel_order *command
         ret_outcome->code = OUTCOME_ORDER_NOT_FOUND;
         return;
     }
+    if (order->status == ORDER_DRAFT && !hold_is_held(order)) {
+        ret_outcome->code = OUTCOME_INTERNAL_ERROR; /* a damaged database: see holdfast audit */
+        return;
+    }
     if (order_is_live(order, facts->now_ms)) {
         hold_release(facts, order, ORDER_CANCELLED, arena_text(facts->arena, command->reason));
         event_order_cancelled(facts, order);

@@ -4,7 +4,7 @@
 
 bool expire_order_decide(struct facts *facts, struct order *order)
 {
-    if (order->status != ORDER_DRAFT || order_is_live(order, facts->now_ms)) {
+    if (order->status != ORDER_DRAFT || order_is_live(order, facts->now_ms) || !hold_is_held(order)) {
         return false;
     }
     hold_release(facts, order, ORDER_EXPIRED, CANCEL_REASON_PAYMENT_TIMEOUT);

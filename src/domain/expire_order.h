@@ -7,7 +7,8 @@
 
 #include "domain/facts.h"
 
-/* True where the order expired now; false, and nothing changed, where it is no draft or not due. */
+/* True where the order expired now; false, and nothing changed, where it is no draft, not due, or its hold is not
+ * there (a damaged database). */
 bool expire_order_decide(struct facts *facts, struct order *order);
 
 #endif

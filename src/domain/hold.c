@@ -38,15 +38,30 @@ static void record_sale(struct facts *facts, struct order *order)
     }
 }
 
+/* What all the order's lines of one line's variant ask for together. */
+static int64_t needed_together(const struct order *order, size_t line)
+{
+    int64_t needed = 0;
+    for (size_t i = 0; i < order->line_count; i++) {
+        needed += order->lines[i].variant == order->lines[line].variant ? order->lines[i].quantity : 0;
+    }
+    return needed;
+}
+
 bool hold_has_stock(const struct order *order)
 {
     for (size_t i = 0; i < order->line_count; i++) {
-        const struct variant *variant = order->lines[i].variant;
-        int64_t needed = 0;
-        for (size_t j = 0; j < order->line_count; j++) {
-            needed += order->lines[j].variant == variant ? order->lines[j].quantity : 0;
+        if (needed_together(order, i) > stock_available(&order->lines[i].variant->stock)) {
+            return false;
         }
-        if (needed > stock_available(&variant->stock)) {
+    }
+    return true;
+}
+
+bool hold_is_held(const struct order *order)
+{
+    for (size_t i = 0; i < order->line_count; i++) {
+        if (needed_together(order, i) > order->lines[i].variant->stock.reserved_quantity) {
             return false;
         }
     }

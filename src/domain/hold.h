@@ -10,6 +10,9 @@
 
 /* For each line of the order, is there stock for all its lines together? */
 bool hold_has_stock(const struct order *order);
+/* Is what the order holds really reserved? It is (I2), unless the database was damaged: a row is input like any other,
+ * and is looked at before a draft is moved. */
+bool hold_is_held(const struct order *order);
 void hold_reserve(struct facts *facts, struct order *order); /* a new draft */
 /* A live draft's hold becomes a sale. */
 void hold_convert(struct facts *facts, struct order *order);

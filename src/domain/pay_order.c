@@ -72,7 +72,8 @@ static bool pay_by_state(struct facts *facts, struct order *order, const struct 
             record_payment(facts, order, command, OUTCOME_ORDER_PAID, outcome);
             return true;
         }
-        expire_order_decide(facts, order); /* the sweep had not reached it: it gives its stock back, then asks for it */
+        (void)expire_order_decide(facts,
+                                  order); /* the sweep had not reached it: it gives its stock back, then asks for it */
         break;
     case ORDER_EXPIRED:
         break;
@@ -106,6 +107,9 @@ void pay_order_decide(struct facts *facts, const struct pay_order *command, stru
         ret_outcome->other_order_id = owner->order_id;
     } else if (command->has_amount && !money_equal(command->amount, order->total)) {
         record_payment(facts, order, command, OUTCOME_AMOUNT_MISMATCH, ret_outcome);
+    } else if (order->status == ORDER_DRAFT && !hold_is_held(order)) {
+        ret_outcome->code = OUTCOME_INTERNAL_ERROR; /* a damaged database: see holdfast audit */
+        return;
     } else if (!pay_by_state(facts, order, command, ret_outcome)) {
         ret_outcome->code = OUTCOME_NEEDS_SWEEP;
         return;

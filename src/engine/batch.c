@@ -18,7 +18,6 @@ static bool take_due(struct batch_run *run, int64_t now_ms, struct fault *fault)
 {
     run->due_count = 0;
     run->due_left = false;
-    run->due_skipped = false;
     run->has_stale = false;
     if (run->next_due_ms > now_ms) {
         return true;
@@ -35,8 +34,9 @@ static bool take_due(struct batch_run *run, int64_t now_ms, struct fault *fault)
     }
     for (size_t i = 0; i < count; i++) {
         if (is_skipped(run, &run->due[i])) {
-            run->due_skipped = true;
-        } else if (run->due_count == run->sweep_max) {
+            continue;
+        }
+        if (run->due_count == run->sweep_max) {
             run->due_left = true;
         } else {
             run->due[run->due_count++] = run->due[i];
@@ -120,7 +120,7 @@ bool batch_run(struct batch_run *run, struct fault *fault)
         run->ops->batch_rollback(run->store);
         return false;
     }
-    facts.sweep_pending = run->due_left;
+    facts.sweep_pending = run->due_left && run->may_wait;
     decide(run, &facts);
     if (facts.change_count == 0) {
         run->ops->batch_rollback(run->store); /* refusals write nothing */

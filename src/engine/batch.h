@@ -25,6 +25,7 @@ struct batch_run {
     size_t command_count;
     size_t sweep_max;        /* payment timeouts to take along; 0: none */
     int64_t next_due_ms;     /* nothing is due before: spares the look */
+    bool may_wait;           /* commands may be left undecided for a later sweep */
     const struct uuid *skip; /* orders that failed lately: left out of the sweep */
     size_t skip_count;
 
@@ -34,9 +35,8 @@ struct batch_run {
     struct uuid due_first; /* the earliest of them, for a caller whose arena is gone */
     struct uuid stale;     /* one that was due and did not expire: its timeout is not its order's any more */
     bool has_stale;
-    bool due_left;    /* more is due than was taken (those skipped not counted) */
-    bool due_skipped; /* something due was skipped */
-    bool changed;     /* something was written */
+    bool due_left; /* more is due than was taken (those skipped not counted) */
+    bool changed;  /* something was written */
 };
 
 MUST_USE bool batch_run(struct batch_run *run, struct fault *fault);

@@ -18,7 +18,6 @@ struct commit_queue {
     size_t weight;
     bool closed;
     bool waiting; /* the taker sleeps: only then is a wake-up worth a system call */
-    bool woken;
 };
 
 struct commit_queue *commit_queue_new(size_t weight_max)
@@ -82,12 +81,12 @@ static struct timespec deadline_in(int64_t wait_us)
 /* Sleeps until there is something to take, the queue was closed or woken, or the time is up; the mutex is held. */
 static void wait_filled(struct commit_queue *queue, int64_t wait_us)
 {
-    if (wait_us <= 0 || queue->first != NULL || queue->closed || queue->woken) {
+    if (wait_us <= 0 || queue->first != NULL || queue->closed) {
         return;
     }
     struct timespec deadline = deadline_in(wait_us < INT64_C(3600000000) ? wait_us : INT64_C(3600000000));
     int error = 0;
-    while (error == 0 && queue->first == NULL && !queue->closed && !queue->woken) {
+    while (error == 0 && queue->first == NULL && !queue->closed) {
         queue->waiting = true;
         error = pthread_cond_timedwait(&queue->filled, &queue->mutex, &deadline);
     }
@@ -98,7 +97,6 @@ struct command *commit_queue_take(struct commit_queue *queue, size_t weight_max,
 {
     pthread_mutex_lock(&queue->mutex);
     wait_filled(queue, wait_us);
-    queue->woken = false;
     struct command *taken = queue->first;
     struct command *last = NULL;
     size_t weight = 0;
@@ -120,14 +118,6 @@ struct command *commit_queue_take(struct commit_queue *queue, size_t weight_max,
     queue->weight -= weight;
     pthread_mutex_unlock(&queue->mutex);
     return taken;
-}
-
-void commit_queue_wake(struct commit_queue *queue)
-{
-    pthread_mutex_lock(&queue->mutex);
-    queue->woken = true;
-    wake_waiting(queue);
-    pthread_mutex_unlock(&queue->mutex);
 }
 
 void commit_queue_close(struct commit_queue *queue)

@@ -18,8 +18,6 @@ bool commit_queue_put(struct commit_queue *queue, struct command *command);
  * arrival. Waits up to wait_us (0: not at all, INT64_MAX: until there is one) while empty and open; NULL where there
  * is none. */
 struct command *commit_queue_take(struct commit_queue *queue, size_t weight_max, int64_t wait_us);
-/* Wakes a waiting take without giving it anything. */
-void commit_queue_wake(struct commit_queue *queue);
 void commit_queue_close(struct commit_queue *queue); /* what is inside can still be taken */
 bool commit_queue_is_closed(struct commit_queue *queue);
 size_t commit_queue_weight(struct commit_queue *queue);

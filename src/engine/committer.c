@@ -13,7 +13,9 @@
 #define BATCH_ARENA_CHUNK_BYTES (256 * 1024)
 #define FREE_BATCHES_MAX 8
 #define REPLANS_MAX 8
-#define SKIPPED_MAX 64
+#define SKIPPED_MAX 256
+#define PARKED_US_MAX 5000000 /* a command waits for the sweep no longer; then it is decided as things are */
+#define SET_ASIDE_LOG_US 1000000
 #define SKIP_US 5000000        /* a timeout that failed by itself is tried again after */
 #define SWEEP_PAUSE_US 250000  /* the sweep rests after the store failed it */
 #define SWEEP_RECHECK_US 20000 /* and where a deadline has passed and nothing could be taken */
@@ -49,6 +51,7 @@ struct committer {
     size_t sweep_limit; /* sweep_max, or less while a timeout that fails is being isolated */
     int64_t sweep_not_before_us;
     int64_t maintain_not_before_us;
+    int64_t set_aside_log_us; /* not logged again before */
     struct skipped skipped;
 
     pthread_mutex_t mutex;
@@ -210,10 +213,8 @@ static void skipped_prune(struct skipped *skipped, int64_t now_us)
 
 static void skipped_add(struct skipped *skipped, struct uuid order_id, int64_t until_us)
 {
-    if (skipped->count == SKIPPED_MAX) { /* forget the oldest: it is tried again sooner */
-        memmove(skipped->order_ids, skipped->order_ids + 1, (SKIPPED_MAX - 1) * sizeof(skipped->order_ids[0]));
-        memmove(skipped->until_us, skipped->until_us + 1, (SKIPPED_MAX - 1) * sizeof(skipped->until_us[0]));
-        skipped->count--;
+    if (skipped->count == SKIPPED_MAX) {
+        return; /* nothing is swept until one of them has had its time */
     }
     skipped->order_ids[skipped->count] = order_id;
     skipped->until_us[skipped->count] = until_us;
@@ -223,10 +224,15 @@ static void skipped_add(struct skipped *skipped, struct uuid order_id, int64_t u
 /* Set aside until something else has happened to it, or for good: it must not be taken again without pause. */
 static void set_aside(struct committer *committer, struct uuid order_id, enum log_level level, const char *why)
 {
+    int64_t now_us = clock_monotonic_us();
+    skipped_add(&committer->skipped, order_id, now_us + SKIP_US);
+    if (now_us < committer->set_aside_log_us) {
+        return;
+    }
+    committer->set_aside_log_us = now_us + SET_ASIDE_LOG_US;
     char id[UUID_TEXT_LENGTH + 1];
     uuid_format(order_id, id);
     log_message(level, "payment_timeout_set_aside", "order %s is not expired for %d s: %s", id, SKIP_US / 1000000, why);
-    skipped_add(&committer->skipped, order_id, clock_monotonic_us() + SKIP_US);
 }
 
 /* A sweep failed though the store works: go on one by one, set the culprit aside, and grow again. */
@@ -298,6 +304,12 @@ static bool may_be_one_row(enum fault_kind kind)
     return kind == FAULT_CONSTRAINT || kind == FAULT_CONFLICT || kind == FAULT_INTERNAL;
 }
 
+/* Parked commands come first, so the first is the oldest. */
+static bool may_wait(struct command *const *commands, size_t count)
+{
+    return count == 0 || clock_monotonic_us() - commands[0]->submitted_us < PARKED_US_MAX;
+}
+
 /* Decides and commits these commands, whatever it takes: when the database refuses a row, the batch is split until the
  * command that made it stands alone, and only that one fails. */
 static void run_commands(struct committer *committer, struct command **commands, size_t count, size_t sweep_max)
@@ -311,6 +323,7 @@ static void run_commands(struct committer *committer, struct command **commands,
         .commands = commands,
         .command_count = count,
         .sweep_max = sweep_max,
+        .may_wait = may_wait(commands, count),
         .next_due_ms = committer->next_due_ms,
         .skip = committer->skipped.order_ids,
         .skip_count = committer->skipped.count,
@@ -376,6 +389,9 @@ static int64_t wait_us(const struct committer *committer)
         return min_int64(until_due_ms, WAIT_US_MAX / 1000) * 1000;
     }
     int64_t until_sweep_us = committer->sweep_not_before_us - clock_monotonic_us();
+    if (committer->skipped.count == SKIPPED_MAX) {
+        return WAIT_US_MAX;
+    }
     return until_sweep_us > 0 ? min_int64(until_sweep_us, WAIT_US_MAX) : 0;
 }
 
@@ -402,17 +418,21 @@ static void *committer_main(void *argument)
     (void)pthread_setname_np(pthread_self(), "committer");
     for (;;) {
         bool hurry = committer->parked != NULL || more_maintenance;
-        struct command *taken =
-            commit_queue_take(committer->queue, committer->options.batch_weight_max, hurry ? 0 : wait_us(committer));
+        bool closed = commit_queue_is_closed(committer->queue); /* before the last take, which then has all */
+        struct command *taken = NULL;
+        if (committer->parked_count < committer->options.batch_weight_max) { /* else the queue fills: an answer */
+            taken = commit_queue_take(committer->queue, committer->options.batch_weight_max,
+                                      hurry ? 0 : wait_us(committer));
+        }
         gauge_set(&committer->options.metrics->queue_depth, (int64_t)commit_queue_weight(committer->queue));
-        bool due = wait_us(committer) == 0;
-        if (taken == NULL && committer->parked == NULL && commit_queue_is_closed(committer->queue)) {
+        if (taken == NULL && committer->parked == NULL && closed) {
             return NULL;
         }
-        if (taken != NULL || committer->parked != NULL || due) {
-            skipped_prune(&committer->skipped, clock_monotonic_us());
+        skipped_prune(&committer->skipped, clock_monotonic_us());
+        bool may_sweep = committer->skipped.count < SKIPPED_MAX;
+        if (taken != NULL || committer->parked != NULL || (may_sweep && wait_us(committer) == 0)) {
             size_t count = gather(committer, taken);
-            run_commands(committer, committer->commands, count, committer->sweep_limit);
+            run_commands(committer, committer->commands, count, may_sweep ? committer->sweep_limit : 0);
             more_maintenance = maintain(committer, false);
         } else {
             look_next_due(committer);

@@ -24,13 +24,13 @@ struct store;
 struct reader;
 
 struct store_options {
-    const char *location;      /* what follows the scheme: a path, or the whole URI */
-    bool create;               /* make the database where there is none */
-    bool serve;                /* this process serves it: at most one at a time on an embedded database */
-    int64_t (*unix_ms)(void);  /* the clock; NULL: the system's. A store with a clock of its own ignores it */
-    size_t cache_bytes;        /* page cache of the writing side; 0: the store's default */
-    int64_t read_timeout_ms;   /* a read that takes longer ends with FAULT_TIMEOUT; 0: the store's default */
-    int64_t idempotency_ms;    /* how long keys are kept at least; 0: 24 hours */
+    const char *location;     /* what follows the scheme: a path, or the whole URI */
+    bool create;              /* make the database where there is none */
+    bool serve;               /* this process serves it: at most one at a time on an embedded database */
+    int64_t (*unix_ms)(void); /* the clock; NULL: the system's. A store with a clock of its own ignores it */
+    size_t cache_bytes;       /* page cache of the writing side; 0: the store's default */
+    int64_t read_timeout_ms;  /* a read that takes longer ends with FAULT_TIMEOUT; 0: the store's default */
+    int64_t idempotency_ms;   /* how long keys are kept at least; 0: 24 hours */
 };
 
 struct migration_report {
@@ -44,9 +44,9 @@ struct migration_report {
 struct page {
     size_t limit;
     bool has_after;
-    struct uuid after_id;       /* orders, products */
-    int64_t after_number;       /* events, movements: their sequence */
-    size_t after_line;          /* reservations: (after_id, after_line) */
+    struct uuid after_id; /* orders, products */
+    int64_t after_number; /* events, movements: their sequence */
+    size_t after_line;    /* reservations: (after_id, after_line) */
 };
 
 struct order_filter {
@@ -76,7 +76,7 @@ struct reservation_row {
 };
 
 struct movement_row {
-    int64_t sequence; /* position in the ledger */
+    int64_t sequence;         /* position in the ledger */
     struct movement movement; /* .variant NULL */
 };
 
@@ -110,15 +110,15 @@ struct key_row {
 
 /* What the store knows of itself, for metrics. */
 struct store_stats {
-    int64_t live_holds;         /* drafts */
+    int64_t live_holds; /* drafts */
     int64_t database_bytes;
-    int64_t log_bytes;          /* write-ahead log */
+    int64_t log_bytes; /* write-ahead log */
 };
 
 struct audit_sink {
     void *context;
     void (*progress)(void *context, const char *check, int number, int total);
-    void (*count)(void *context, const char *what, int64_t count);           /* "orders", 1234 */
+    void (*count)(void *context, const char *what, int64_t count);            /* "orders", 1234 */
     void (*violation)(void *context, const char *invariant, const char *row); /* "I2", "sku tee-m: reserved 3, ..." */
     /* A draft that is past its deadline (I10): a notice or a violation, as the caller judges. */
     void (*overdue)(void *context, const char *row, int64_t late_ms);
@@ -135,7 +135,7 @@ struct store_ops {
     void (*close)(struct store *store); /* takes NULL; readers are closed before */
 
     /* A batch: begin, (due,) load, save, commit; or rollback at any point after begin. `now` never goes back within one
-     * open store. due: ids of drafts whose deadline is at or before now_ms, earliest first, at most `max`;
+     * open store, but for a clock that was far ahead and was put right. due: ids of drafts whose deadline is at or before now_ms, earliest first, at most `max`;
      * *ret_more: others are left. load: fills the facts with whatever of `wanted` exists; orders come with their
      * lines, payments and variants, products with their variants; may be called again for further keys.
      * save: writes every new and changed row with guards (a version that is not the loaded one is FAULT_CONFLICT),

@@ -116,15 +116,6 @@ static void a_take_waits_no_longer_than_it_was_told(void **state)
     commit_queue_free(queue);
 }
 
-static void a_wake_before_the_take_is_not_lost(void **state)
-{
-    (void)state;
-    struct commit_queue *queue = commit_queue_new(10);
-    commit_queue_wake(queue);
-    assert_null(commit_queue_take(queue, 10, FOREVER));
-    commit_queue_free(queue);
-}
-
 struct sleeper {
     struct commit_queue *queue;
     struct command *taken;
@@ -145,7 +136,7 @@ static pthread_t start_sleeper(struct sleeper *sleeper)
     return thread;
 }
 
-static void a_sleeping_take_is_woken_by_a_put_a_wake_and_a_close(void **state)
+static void a_sleeping_take_is_woken_by_a_put_and_a_close(void **state)
 {
     (void)state;
     struct sleeper sleeper = {.queue = commit_queue_new(10)};
@@ -154,10 +145,6 @@ static void a_sleeping_take_is_woken_by_a_put_a_wake_and_a_close(void **state)
     assert_true(commit_queue_put(sleeper.queue, &command));
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_ptr_equal(sleeper.taken, &command);
-    thread = start_sleeper(&sleeper);
-    commit_queue_wake(sleeper.queue);
-    assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_null(sleeper.taken);
     thread = start_sleeper(&sleeper);
     commit_queue_close(sleeper.queue);
     assert_int_equal(pthread_join(thread, NULL), 0);
@@ -227,8 +214,7 @@ int main(void)
         cmocka_unit_test(every_command_weighs_something),
         cmocka_unit_test(a_closed_queue_refuses_and_can_be_emptied),
         cmocka_unit_test(a_take_waits_no_longer_than_it_was_told),
-        cmocka_unit_test(a_wake_before_the_take_is_not_lost),
-        cmocka_unit_test(a_sleeping_take_is_woken_by_a_put_a_wake_and_a_close),
+        cmocka_unit_test(a_sleeping_take_is_woken_by_a_put_and_a_close),
         cmocka_unit_test(nothing_is_lost_between_many_putters_and_one_taker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -22,6 +22,7 @@ static const struct deferred_index_definition DEFINITION = {
     .tail_sql = "SELECT row_no, key FROM things WHERE row_no > ?1 ORDER BY row_no",
     .insert_sql = "INSERT INTO by_key (segment, key, row_no) SELECT c0, c1, c2 FROM new_rows WHERE true "
                   "ON CONFLICT DO NOTHING",
+    .first_sql = "SELECT min(segment) FROM by_key",
     .find_sql = "SELECT row_no FROM by_key WHERE segment = ?1 AND key = ?2 AND row_no < ?3 ORDER BY row_no DESC",
     .key_of_column = key_of_number,
 };
@@ -98,7 +99,7 @@ static void add_rows(struct bench *bench, size_t count, bool commit)
     check(bench, connection_run(&bench->connection, "BEGIN IMMEDIATE", fault));
     for (size_t i = 0; i < count; i++) {
         int64_t row = bench->last_row + 1 + (int64_t)i;
-        int64_t key = rand() % 2 == 0 ? 1 : rand() % KEYS;
+        int64_t key = random() % 2 == 0 ? 1 : random() % KEYS;
         sqlite3_stmt *statement;
         check(bench, connection_prepare(&bench->connection, INSERT_THING, &statement, fault));
         bind_int64(statement, 1, row);
@@ -140,7 +141,7 @@ static void assert_all_found(struct bench *bench)
 {
     for (int64_t key = 0; key <= KEYS; key++) {
         assert_found(bench, key, bench->last_row + 1);
-        assert_found(bench, key, 1 + rand() % (bench->last_row + 1));
+        assert_found(bench, key, 1 + random() % (bench->last_row + 1));
     }
 }
 
@@ -154,10 +155,10 @@ static int64_t read_number(struct bench *bench, const char *sql)
 static void a_search_finds_every_row_of_its_key_through_generations_rollbacks_and_restarts(void **state)
 {
     struct bench *bench = *state;
-    srand(20261123);
+    srandom(20261123);
     while (bench->last_row < ROWS_MAX - 100) {
-        add_rows(bench, (size_t)(rand() % 60), rand() % 5 != 0);
-        if (rand() % 10 == 0) {
+        add_rows(bench, (size_t)(random() % 60), random() % 5 != 0);
+        if (random() % 10 == 0) {
             close_index(bench);
             open_index(bench);
         }

@@ -7,7 +7,7 @@
 #include "store/sqlite/posting_tail.h"
 
 #define FOLD_AT_LEAST 64
-#define FOLD_AT_MOST 4096
+#define FOLD_SLICE 512
 
 struct staged {
     uint64_t key;
@@ -32,6 +32,7 @@ struct deferred_index {
     struct posting_tail active;
     struct posting_tail frozen; /* being written out; empty: nothing is */
     int64_t covered_to;
+    int64_t first_segment;
 };
 
 static const char COVERED_SQL[] = "SELECT covered_to FROM deferred_indexes WHERE name = ?1";
@@ -90,7 +91,8 @@ bool deferred_index_open(const struct deferred_index_definition *definition, str
     index->generation = generation;
     pthread_mutex_init(&index->mutex, NULL);
     posting_tail_init(&index->active, index->generation);
-    if (!read_covered(index, connection, fault) || !read_tail(index, connection, fault)) {
+    if (!read_covered(index, connection, fault) || !read_tail(index, connection, fault) ||
+        !deferred_index_look_first(index, connection, fault)) {
         deferred_index_close(index);
         return false;
     }
@@ -108,6 +110,18 @@ void deferred_index_close(struct deferred_index *index)
     pthread_mutex_destroy(&index->mutex);
     free(index->staged);
     free(index);
+}
+
+bool deferred_index_look_first(struct deferred_index *index, struct connection *connection, struct fault *fault)
+{
+    int64_t first_segment;
+    if (!connection_read_int64(connection, index->definition->first_sql, 0, &first_segment, fault)) {
+        return false;
+    }
+    pthread_mutex_lock(&index->mutex);
+    index->first_segment = first_segment;
+    pthread_mutex_unlock(&index->mutex);
+    return true;
 }
 
 void deferred_index_add(struct deferred_index *index, uint64_t key, int64_t row)
@@ -151,25 +165,33 @@ static bool write_covered(struct deferred_index *index, struct connection *conne
     return statement_run(statement, fault);
 }
 
+static bool write_slice(struct deferred_index *index, struct connection *connection, size_t size, struct fault *fault)
+{
+    const struct posting *slice[FOLD_SLICE];
+    size_t count = 0;
+    while (count < size && !index->finished) {
+        slice[count] = posting_tail_walk(&index->frozen, &index->walking);
+        index->finished = slice[count] == NULL;
+        count += !index->finished;
+    }
+    const struct row_source rows = {.rows = slice, .count = count, .column = posting_column};
+    return connection_write_rows(connection, index->definition->insert_sql, rows, fault);
+}
+
 bool deferred_index_fold(struct deferred_index *index, struct connection *connection, struct fault *fault)
 {
     if (index->frozen.count == 0) {
         return true;
     }
-    const struct posting *due[FOLD_AT_MOST];
     size_t wish = index->staged_count * 2 + FOLD_AT_LEAST;
-    size_t count = 0;
-    while (count < wish && count < FOLD_AT_MOST && !index->finished) {
-        const struct posting *posting = posting_tail_walk(&index->frozen, &index->walking);
-        if (posting == NULL) {
-            index->finished = true;
-        } else {
-            due[count++] = posting;
+    while (wish > 0 && !index->finished) {
+        size_t size = wish < FOLD_SLICE ? wish : FOLD_SLICE;
+        if (!write_slice(index, connection, size, fault)) {
+            return false;
         }
+        wish -= size;
     }
-    const struct row_source rows = {.rows = due, .count = count, .column = posting_column};
-    return connection_write_rows(connection, index->definition->insert_sql, rows, fault) &&
-           (!index->finished || write_covered(index, connection, fault));
+    return !index->finished || write_covered(index, connection, fault);
 }
 
 void deferred_index_committed(struct deferred_index *index)
@@ -226,7 +248,7 @@ static void copy_from(const struct posting_tail *tail, struct posting_search *se
 static void table_below(struct posting_search *search, int64_t below)
 {
     search->below = below;
-    search->segment = below > 0 ? (below - 1) >> SEGMENT_ROW_BITS : -1;
+    search->segment = (below - 1) >> SEGMENT_ROW_BITS; /* -1 where below is 0 */
 }
 
 void posting_search_begin(struct deferred_index *index, uint64_t key, struct arena *arena,
@@ -241,6 +263,7 @@ void posting_search_begin(struct deferred_index *index, uint64_t key, struct are
         copy_from(&index->frozen, ret_search);
     }
     /* Memory has every row above: what the table has of a generation half-written is not asked for again. */
+    ret_search->first_segment = index->first_segment;
     table_below(ret_search, index->covered_to + 1);
     pthread_mutex_unlock(&index->mutex);
 }
@@ -262,7 +285,7 @@ bool posting_search_next(struct posting_search *search, struct connection *conne
         *ret_row = search->recent[search->recent_at++];
         return true;
     }
-    for (; search->segment >= 0; search->segment--) {
+    for (; search->segment >= search->first_segment; search->segment--) {
         if (search->statement == NULL) {
             if (!connection_prepare(connection, search->definition->find_sql, &search->statement, fault)) {
                 return false;

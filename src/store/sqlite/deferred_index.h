@@ -29,6 +29,7 @@ struct deferred_index_definition {
     const char *name;       /* its row in deferred_indexes */
     const char *tail_sql;   /* rows above ?1, ascending: (row, key source) */
     const char *insert_sql; /* (c0 segment, c1 key, c2 row) from new_rows, ignoring what is there already */
+    const char *first_sql;  /* the first segment that the table has */
     const char *find_sql;   /* rows below ?3 of segment ?1 and key ?2, newest first */
     uint64_t (*key_of_column)(sqlite3_stmt *statement, int column);
 };
@@ -57,6 +58,10 @@ MUST_USE bool deferred_index_fold(struct deferred_index *index, struct connectio
 void deferred_index_committed(struct deferred_index *index);
 void deferred_index_rolled_back(struct deferred_index *index);
 
+/* Outside a transaction, after segments were dropped: they are not searched any more. */
+MUST_USE bool deferred_index_look_first(struct deferred_index *index, struct connection *connection,
+                                        struct fault *fault);
+
 /* ---- Looking up ---- */
 
 /* A look-up on its way. The writing thread begins one at any time; a reader before its transaction, so that what moves
@@ -68,7 +73,8 @@ struct posting_search {
     int64_t *recent; /* from memory, newest first; in the arena */
     size_t recent_count;
     size_t recent_at;
-    int64_t segment; /* the table's segment to ask next; below 0: done */
+    int64_t segment; /* the table's segment to ask next; below first_segment: done */
+    int64_t first_segment;
     sqlite3_stmt *statement;
 };
 void posting_search_begin(struct deferred_index *index, uint64_t key, struct arena *arena,

@@ -10,7 +10,7 @@ static const char INSERT_KEYS[] = "INSERT INTO idempotency_keys "
                                   "SELECT c0, c1, c2, c3, c4, c5, c6, c7, c8 FROM new_rows";
 /* The last row stays, so that numbers go on ascending. */
 static const char DELETE_KEYS[] =
-    "DELETE FROM idempotency_keys WHERE created_at < ?1 AND key_no < (SELECT max(key_no) FROM idempotency_keys) AND "
+    "DELETE FROM idempotency_keys WHERE (created_at < ?1 OR created_at > ?2) AND key_no < (SELECT max(key_no) FROM idempotency_keys) AND "
     "key_no < (SELECT min(key_no) FROM idempotency_keys) + " PRUNE_SLICE;
 /* Postings of keys that are gone are harmless; they go when their whole segment is. */
 static const char DELETE_POSTINGS[] =
@@ -130,7 +130,8 @@ bool idempotency_insert(struct connection *connection, struct deferred_index *by
                                  (struct row_source){.rows = &keys, .count = count, .column = key_column}, fault);
 }
 
-bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more, struct fault *fault)
+bool idempotency_prune(struct connection *connection, int64_t before_ms, int64_t after_ms, bool *ret_more,
+                       struct fault *fault)
 {
     sqlite3_stmt *statement;
     bool keys_gone;
@@ -139,6 +140,7 @@ bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *r
         return false;
     }
     bind_int64(statement, 1, before_ms);
+    bind_int64(statement, 2, after_ms);
     if (!statement_run_guarded(statement, &keys_gone, fault) ||
         !connection_prepare(connection, DELETE_POSTINGS, &statement, fault) ||
         !statement_run_guarded(statement, &postings_gone, fault)) {

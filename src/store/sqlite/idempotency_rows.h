@@ -13,8 +13,9 @@ MUST_USE bool idempotency_find(struct connection *connection, struct deferred_in
                                struct fault *fault);
 MUST_USE bool idempotency_insert(struct connection *connection, struct deferred_index *by_key,
                                  struct idempotency_record *const *records, size_t count, struct fault *fault);
-/* Forgets some of the keys made before `before_ms`, the oldest first. *ret_more: there may be others. Inside a write
+/* Forgets some of the keys made before `before_ms`, or after `after_ms` (by a clock that was wrong), the first first. *ret_more: there may be others. Inside a write
  * transaction. */
-MUST_USE bool idempotency_prune(struct connection *connection, int64_t before_ms, bool *ret_more, struct fault *fault);
+MUST_USE bool idempotency_prune(struct connection *connection, int64_t before_ms, int64_t after_ms, bool *ret_more,
+                                struct fault *fault);
 
 #endif

@@ -17,6 +17,7 @@ static uint64_t key_of_number(sqlite3_stmt *statement, int column)
     .name = table,                                                                                                \
     .insert_sql = "INSERT INTO " table " (segment, " key ", " row ") SELECT c0, c1, c2 FROM new_rows WHERE true " \
                   "ON CONFLICT DO NOTHING",                                                                       \
+    .first_sql = "SELECT min(segment) FROM " table,                                                               \
     .find_sql = "SELECT " row " FROM " table " WHERE segment = ?1 AND " key " = ?2 AND " row " < ?3 "             \
                 "ORDER BY " row " DESC"
 

@@ -4,6 +4,7 @@
 #include "store/sqlite/idempotency_rows.h"
 #include "store/sqlite/sqlite_internal.h"
 
+#define RECOUNT_PAUSE_US INT64_C(1000000)
 #define PRUNE_ROUND_MS (INT64_C(60) * 60 * 1000)
 #define GATE_HOLD_US INT64_C(1000000)   /* how long new reads may be held: most reads inside end far sooner */
 #define GATE_PAUSE_US INT64_C(10000000) /* before it is tried again, where some read was longer */
@@ -85,12 +86,13 @@ static bool prune_slice(struct store *store, int64_t now_ms, bool *ret_more, str
     if (!connection_run(&store->writer, "BEGIN IMMEDIATE", fault)) {
         return false;
     }
-    bool ok = idempotency_prune(&store->writer, now_ms - store->idempotency_ms, ret_more, fault) &&
-              connection_run(&store->writer, "COMMIT", fault);
+    bool ok =
+        idempotency_prune(&store->writer, store->prune_before_ms, now_ms + store->idempotency_ms, ret_more, fault) &&
+        connection_run(&store->writer, "COMMIT", fault);
     if (!ok && sqlite3_get_autocommit(store->writer.database) == 0) {
         (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
     }
-    return ok;
+    return ok && deferred_index_look_first(store->indexes[IDEMPOTENCY_BY_KEY], &store->writer, fault);
 }
 
 /* One slice a call. A round forgets all keys that are old enough and happens every hour: when nothing waits, or, where
@@ -101,6 +103,9 @@ static bool prune_if_due(struct store *store, bool idle, bool *ret_more, struct 
     int64_t patience_ms = idle || store->prune_round ? 0 : PRUNE_ROUND_MS;
     if (now_ms < store->prune_round_at_ms + patience_ms || !store_try_lock_writing(store)) {
         return true;
+    }
+    if (!store->prune_round) {
+        store->prune_before_ms = now_ms - store->idempotency_ms;
     }
     bool more = false;
     bool ok = prune_slice(store, now_ms, &more, fault);
@@ -114,12 +119,30 @@ static bool prune_if_due(struct store *store, bool idle, bool *ret_more, struct 
     return ok;
 }
 
+/* Another process may have expired holds (an import sweeps as it goes), which this one did not count. */
+static bool recount_if_due(struct store *store, struct fault *fault)
+{
+    int64_t holds;
+    int64_t now_us = clock_monotonic_us();
+    if (!store->recount_holds || now_us < store->recount_at_us) {
+        return true;
+    }
+    if (!connection_read_int64(&store->writer, COUNT_HOLDS, 0, &holds, fault)) {
+        return false;
+    }
+    atomic_store_explicit(&store->live_holds, holds, memory_order_relaxed);
+    store->recount_holds = false;
+    store->recount_at_us = now_us + RECOUNT_PAUSE_US;
+    return true;
+}
+
 bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault)
 {
     bool more = false;
     assert(!store->in_batch);
     if (!store_get_ready(store, fault) || !checkpoint_if_due(store, idle, fault) ||
-        !hold_reads_if_due(store, &more, fault) || !prune_if_due(store, idle, &more, fault)) {
+        !hold_reads_if_due(store, &more, fault) || !prune_if_due(store, idle, &more, fault) ||
+        !recount_if_due(store, fault)) {
         return false;
     }
     *ret_more = more;

@@ -6,10 +6,6 @@
 
 #define APPLICATION_ID 0x486F6C64 /* "Hold" in the file's head: `file` and people can tell whose it is */
 
-/* A clock that was set back by less than this between two runs is waited out: `now` starts at the newest order. One
- * that was further ahead was wrong, and holds could never fall due if its time was kept. */
-#define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
-
 bool store_check_identity(struct store *store, struct fault *fault)
 {
     int64_t application_id;
@@ -63,8 +59,7 @@ bool store_get_ready(struct store *store, struct fault *fault)
     int64_t holds;
     int64_t newest_ms;
     if (!sqlite_schema_check(store, fault) || !indexes_open(&store->writer, store->indexes, fault) ||
-        !connection_read_int64(&store->writer, "SELECT count(*) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "'", 0,
-                               &holds, fault) ||
+        !connection_read_int64(&store->writer, COUNT_HOLDS, 0, &holds, fault) ||
         !connection_read_int64(&store->writer, "SELECT created_at FROM orders ORDER BY order_no DESC LIMIT 1", 0,
                                &newest_ms, fault)) {
         indexes_close(store->indexes);

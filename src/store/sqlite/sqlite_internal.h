@@ -13,7 +13,12 @@
 #include "store/store.h"
 
 #define PAYMENT_TIMEOUT "payment_timeout" /* jobs.kind */
-#define STOCK_LOCATION "1"                /* stock_levels.location_no: the one location there is */
+#define COUNT_HOLDS "SELECT count(*) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "'"
+#define STOCK_LOCATION "1" /* stock_levels.location_no: the one location there is */
+
+/* A clock that was set back by less than this is waited out. One that was further ahead was wrong, and holds could never
+ * fall due if its time was kept. */
+#define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
 
 struct store {
     /* Immutable after open. */
@@ -35,12 +40,15 @@ struct store {
     int64_t now_ms; /* the last `now` given out */
     struct variant_cache *variants;
     int64_t data_version;         /* moves when another process has written: what the cache knows is old then */
+    bool recount_holds;           /* because another process wrote */
+    int64_t recount_at_us;        /* and not again before */
     const struct facts *saved;    /* in a batch: what its commit will make true */
     int64_t live_holds_delta;     /* what the batch adds to live_holds once it commits */
     int64_t copied_pages;         /* of the log, already in the database */
     int64_t gate_closed_until_us; /* 0: open */
     int64_t gate_next_us;         /* not to be closed again before */
     int64_t prune_round_at_ms;    /* when the next round through the idempotency keys begins */
+    int64_t prune_before_ms;      /* of the round under way: keys made before go */
     bool prune_round;             /* a round is under way */
 
     /* Any thread: immutable once the store is ready, with a mutex of their own inside. */

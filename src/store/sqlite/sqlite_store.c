@@ -195,9 +195,10 @@ static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct 
     if (data_version != store->data_version) {
         variant_cache_clear(store->variants);
         store->data_version = data_version;
+        store->recount_holds = true;
     }
     int64_t now_ms = store->unix_ms();
-    if (store->now_ms < now_ms) {
+    if (store->now_ms < now_ms || store->now_ms - now_ms > CLOCK_STEP_KEPT_MS) {
         store->now_ms = now_ms;
     }
     store->saved = NULL;
