@@ -98,7 +98,7 @@ static void on_keys_due(uv_timer_t *timer)
 {
     struct api *api = timer->data;
     if (!api->keys_reading) {
-        api->keys_task = (struct read_task){.run = run_keys_read, .context = api};
+        api->keys_task = (struct read_task){.run = run_keys_read, .context = api, .urgent = true};
         api->keys_reading = reader_pool_submit(api->readers, &api->keys_task);
     }
 }
@@ -277,7 +277,7 @@ static bool wants_log_line(struct api *api, int status)
     if (api->options.log_requests) {
         return true;
     }
-    if (status < 500) {
+    if (status < 500 || status == 501) { /* an unknown method is its client's failure */
         return false;
     }
     int64_t second = clock_monotonic_us() / 1000000;
@@ -291,13 +291,15 @@ static bool wants_log_line(struct api *api, int status)
 void api_answered(const struct http_request *request, int status, size_t body_bytes, void *context)
 {
     struct api *api = context;
+    const struct call *call = request->context; /* NULL where the server refused by itself */
+    api->unsent_bytes -= call == NULL ? 0 : call->reply_bytes;
     double seconds = (double)(clock_monotonic_us() - request->received_us) / 1e6;
     http_metrics_count(api->http_metrics, request->route, status, seconds);
     if (!wants_log_line(api, status)) {
         return;
     }
     struct log_line line;
-    log_begin(&line, status < 500 ? LOG_INFO : LOG_WARN, "request");
+    log_begin(&line, status < 500 || status == 501 ? LOG_INFO : LOG_WARN, "request");
     json_string_field(&line.writer, "method", request->method_name);
     json_string_field(&line.writer, "path", request->path);
     json_c_field(&line.writer, "route",

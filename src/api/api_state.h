@@ -27,6 +27,10 @@ struct api {
 
     uv_async_t completed; /* commands or reads wait to be taken; any thread may send */
     size_t calls_pending; /* submitted, not yet taken back */
+    /* Lists are bounded together, since their pages are large and a client may be slow to take them: past either bound a
+     * list is answered 503 busy. */
+    size_t lists_pending;
+    size_t unsent_bytes; /* of answers that a connection has not taken yet */
     bool draining;
     int64_t failures_second; /* of the monotonic clock: when failures_logged began to count */
     int failures_logged;

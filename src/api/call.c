@@ -6,11 +6,15 @@
 #include "base/log.h"
 #include "domain/limits.h"
 
+#define LISTS_PENDING_MAX 256
+#define UNSENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
 struct call *call_new(struct api *api, struct http_request *request, struct text parameter)
 {
     struct call *call = arena_zalloc(request->arena, sizeof(*call));
     call->api = api;
     call->request = request;
+    request->context = call;
     call->parameter = parameter;
     field_errors_init(&call->errors, request->arena);
     buffer_init(&call->body, REPLY_BODY_BYTES_MAX);
@@ -70,6 +74,8 @@ void call_send(struct call *call)
         add_header(headers, &count, "Retry-After", TEXT_LITERAL("1"));
     }
     assert(count <= sizeof(headers) / sizeof(headers[0]));
+    call->reply_bytes = call->body.length;
+    call->api->unsent_bytes += call->reply_bytes;
     http_reply_take(call->request, call->status, call->content_type, headers, count, &call->body);
 }
 
@@ -187,8 +193,11 @@ void call_submit_read(struct call *call, call_read *read, const void *input)
     call->read = read;
     call->input = input;
     struct api *api = call->api;
-    if (reader_pool_submit(api->readers, &call->task)) {
+    if (call->is_list && (api->lists_pending >= LISTS_PENDING_MAX || api->unsent_bytes >= UNSENT_BYTES_MAX)) {
+        call_refuse_outcome(call, OUTCOME_BUSY);
+    } else if (reader_pool_submit(api->readers, &call->task)) {
         api->calls_pending++;
+        api->lists_pending += call->is_list;
     } else {
         call_refuse_outcome(call, OUTCOME_BUSY);
     }
@@ -217,6 +226,7 @@ void call_read_completed(struct read_task *task)
 {
     struct call *call = task->context;
     call->api->calls_pending--;
+    call->api->lists_pending -= call->is_list;
     if (!task->ok) {
         set_fault(call, &task->fault);
     }

@@ -38,6 +38,8 @@ struct call {
     struct read_task task;
     call_read *read;
     const void *input; /* of the read, in the request's arena */
+    bool is_list;
+    size_t reply_bytes; /* counted in api->unsent_bytes until the answer was handed over */
 };
 
 struct call *call_new(struct api *api, struct http_request *request, struct text parameter);

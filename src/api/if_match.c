@@ -54,7 +54,9 @@ bool if_match_parse(struct text header, struct arena *arena, struct version_cond
                 return false;
             }
             tag_count++;
-            version_count += tag.bytes != NULL && text_to_int64(tag, &versions[version_count]);
+            /* Tags are compared as they are spelt: "04" is not "4". */
+            version_count += tag.bytes != NULL && tag.length > 0 && tag.bytes[0] >= '1' && tag.bytes[0] <= '9' &&
+                             text_to_int64(tag, &versions[version_count]);
             at = skip_blanks(header, at);
         }
         if (at == header.length) {

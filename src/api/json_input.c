@@ -63,7 +63,7 @@ json_t *json_input_parse(struct text body, struct arena *arena, struct text *ret
         *ret_detail = TEXT_LITERAL("The body is empty; a JSON object is expected.");
         return NULL;
     }
-    const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+    const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
     json_error_t error;
     json_t *root = json_loadb(body.bytes, body.length, flags, &error);
     if (root == NULL && json_error_code(&error) == json_error_numeric_overflow) {

@@ -5,18 +5,18 @@
 #include "domain/limits.h"
 
 /* Past this a page ends before its limit: a client gets it in one piece, and the server's memory stays small. */
-#define LIST_BYTES_MAX ((size_t)8 * 1024 * 1024)
+#define LIST_BYTES_MAX ((size_t)1024 * 1024)
 
 /* What a page was chosen by: the path's parameter and all of the query that is no position. */
 static uint64_t filter_hash(const struct call *call)
 {
-    uint64_t hash = text_hash(call->parameter);
+    uint64_t hash = text_hash(call->parameter, 0);
     const char *const *names = call->query.names;
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
         bool is_position =
             strcmp(names[i], "limit") == 0 || strcmp(names[i], "cursor") == 0 || strcmp(names[i], "after") == 0;
         if (!is_position && call->query.values[i].bytes != NULL) {
-            hash = (hash ^ (text_hash(call->query.values[i]) + i)) * 0x100000001b3u;
+            hash = (hash ^ (text_hash(call->query.values[i], 0) + i)) * 0x100000001b3u;
         }
     }
     return hash;
@@ -24,6 +24,7 @@ static uint64_t filter_hash(const struct call *call)
 
 void list_read(struct call *call, enum cursor_list kind, struct list *ret_list)
 {
+    call->is_list = true;
     struct list list = {.kind = kind, .filter_hash = filter_hash(call)};
     int64_t limit = PAGE_LIMIT_DEFAULT;
     (void)query_int64(&call->query, "limit", 1, PAGE_LIMIT_MAX, &call->errors, &limit);

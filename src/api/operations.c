@@ -33,7 +33,8 @@ void readiness_handle(struct call *call)
     }
     if (api->draining) {
         call_refuse(call, PROBLEM_DRAINING, TEXT_ABSENT);
-    } else if (clock_monotonic_us() - api->store_answered_us > STORE_SILENT_US_MAX) {
+    } else if (clock_monotonic_us() - api->store_answered_us > STORE_SILENT_US_MAX ||
+               committer_is_failing(api->committer)) {
         call_refuse_outcome(call, OUTCOME_STORE_UNAVAILABLE);
     } else {
         send_status(call, "ready");

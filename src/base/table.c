@@ -1,7 +1,23 @@
 #include "base/table.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/random.h>
+
+/* Keys come from clients: a seed of this process's own keeps them from choosing ones that meet in one slot. */
+static uint64_t process_seed(void)
+{
+    static _Atomic uint64_t seed; /* 0: not drawn yet; two threads may draw, one is kept */
+    uint64_t value = atomic_load_explicit(&seed, memory_order_relaxed);
+    if (value == 0) {
+        uint64_t drawn = 0;
+        (void)!getrandom(&drawn, sizeof(drawn), 0);
+        drawn |= 1;
+        value = atomic_compare_exchange_strong(&seed, &value, drawn) ? drawn : value;
+    }
+    return value;
+}
 
 #define CAPACITY_MIN 16 /* a power of two; slots are twice as many, so at most half of them are taken */
 
@@ -48,7 +64,7 @@ void *table_find(const struct table *table, struct text key)
     if (table->count == 0) {
         return NULL;
     }
-    uint32_t slot = *slot_of(table, key, text_hash(key));
+    uint32_t slot = *slot_of(table, key, text_hash(key, process_seed()));
     return slot == 0 ? NULL : table->entries[slot - 1].value;
 }
 
@@ -57,7 +73,7 @@ void table_put(struct table *table, struct text key, void *value)
     if (table->count == table->capacity) {
         table_grow(table);
     }
-    uint64_t hash = text_hash(key);
+    uint64_t hash = text_hash(key, process_seed());
     uint32_t *slot = slot_of(table, key, hash);
     if (*slot != 0) {
         table->entries[*slot - 1].value = value;

@@ -30,9 +30,9 @@ int text_compare(struct text a, struct text b)
     return (a.length > b.length) - (a.length < b.length);
 }
 
-uint64_t text_hash(struct text text)
+uint64_t text_hash(struct text text, uint64_t seed)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = 0xcbf29ce484222325u ^ seed;
     for (size_t i = 0; i < text.length; i++) {
         hash = (hash ^ (unsigned char)text.bytes[i]) * 0x100000001b3u;
     }

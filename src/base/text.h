@@ -21,7 +21,9 @@ struct text text_from_c(const char *c_string); /* NULL gives TEXT_ABSENT */
 bool text_equal(struct text a, struct text b);
 bool text_equal_c(struct text a, const char *c_string);
 int text_compare(struct text a, struct text b); /* memcmp order, then shorter first */
-uint64_t text_hash(struct text text);           /* FNV-1a with a finalising mix; not for hostile keys without a seed */
+/* FNV-1a with a finalising mix. Where clients choose the texts, start from a random seed: the collisions of one seed are
+ * not those of another. */
+uint64_t text_hash(struct text text, uint64_t seed);
 
 /* Well-formed UTF-8 per RFC 3629 (no surrogates, no overlong forms, at most U+10FFFF). */
 bool text_is_utf8(struct text text);

@@ -141,7 +141,7 @@ int uuid_compare(struct uuid a, struct uuid b)
 
 uint64_t uuid_hash(struct uuid uuid)
 {
-    return text_hash((struct text){(const char *)uuid.bytes, sizeof(uuid.bytes)});
+    return text_hash((struct text){(const char *)uuid.bytes, sizeof(uuid.bytes)}, 0);
 }
 
 int64_t uuid_unix_ms(struct uuid uuid)

@@ -35,6 +35,7 @@ struct catalogue_reader {
     const char *currency;
     struct fault *fault;
     const struct catalogue_format *format;   /* NULL until the header was read */
+    size_t header_count;                     /* fields of the header */
     size_t column_at[CATALOGUE_COLUMNS_MAX]; /* where the format's columns are in this file; SIZE_MAX: absent */
     struct sku_set skus;
     bool is_failed;

@@ -256,6 +256,7 @@ static bool read_header(struct catalogue_reader *reader, const struct csv_row *h
     if (reader->currency == NULL && (currency_column < 0 || !catalogue_has_column(reader, (size_t)currency_column))) {
         return fail(reader, "the file does not say in which currency its prices are: add --currency EUR");
     }
+    reader->header_count = header->field_count;
     return check_columns(reader, header);
 }
 
@@ -279,6 +280,13 @@ static bool take_row(void *context, const struct csv_row *row)
     }
     if (reader->format == NULL) {
         return read_header(reader, row);
+    }
+    for (size_t i = reader->header_count; i < row->field_count; i++) {
+        if (trim(row->fields[i]).length > 0) { /* the fields before it may stand in each other's place */
+            catalogue_bad_row(reader, row->line,
+                              "has more fields than the header: put a value with a comma in it in quotes");
+            return !reader->is_stopped;
+        }
     }
     reader->format->read_row(reader, row);
     return !reader->is_stopped;

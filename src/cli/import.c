@@ -50,7 +50,7 @@ static const struct command_usage USAGE = {
         "The file is CSV in UTF-8, prices as 19.99. It is checked as a whole first: each bad line is named with its\n"
         "number and reason, and unless all are good nothing is imported (but see --skip-bad).\n"
         "Importing again updates: a SKU that exists gets the file's title, price, limit and stock. A stock below what\n"
-        "is reserved at that moment is refused for that row. The file may hold millions of rows; a server may be\n"
+        "is reserved is a bad row, too (orders that a running server takes meanwhile may still rule one out). The file may hold millions of rows; a server may be\n"
         "running beside.",
     .examples = "  holdfast import catalogue.csv --dry-run              is it good?\n"
                 "  holdfast import catalogue.csv                        into holdfast.db\n"
@@ -189,28 +189,73 @@ static int report(const struct import *import, const struct import_totals *total
     return EXIT_DONE;
 }
 
-static int write_file(struct import *import, struct database *database)
+/* Sends the file's rows through the committer, to be written or only to be checked against what is there. */
+static bool pass_through_database(struct import *import, struct database *database, bool check_only,
+                                  struct import_totals *ret_totals, struct fault *fault)
 {
-    int64_t rows_checked = import->rows;
-    struct fault fault = {0};
+    struct fault read_fault = {0};
     const struct import_writer_options options = {
         .database = database,
+        .check_only = check_only,
+        .may_sweep = !import->settings->dry_run,
         .refused = take_refusal,
         .context = import,
     };
-    if (!import_writer_start(&options, &import->writer, &fault)) {
-        return console_fault(&fault);
+    if (!import_writer_start(&options, &import->writer, fault)) {
+        return false;
     }
-    struct import_totals totals;
-    struct fault read_fault = {0};
-    bool is_read = read_through(import, "importing", &read_fault);
-    bool is_written = import_writer_finish(import->writer, &totals, &fault);
+    bool is_read = read_through(import, check_only ? "comparing" : "importing", &read_fault);
+    bool is_written = import_writer_finish(import->writer, ret_totals, fault);
     import_writer_free(import->writer);
-    int exit_status = report(import, &totals, is_written ? rows_checked : import->rows);
-    if (!is_written) {
-        return console_fault(&fault);
+    import->writer = NULL;
+    if (is_written && !is_read) {
+        *fault = read_fault;
     }
-    return is_read ? exit_status : console_fault(&read_fault);
+    return is_written && is_read;
+}
+
+/* Rows that the database's state rules out are bad rows, too: found before anything is written. True where the file may
+ * be imported. */
+static bool check_against_database(struct import *import, struct database *database)
+{
+    struct import_totals totals = {0};
+    struct fault fault = {0};
+    if (!pass_through_database(import, database, true, &totals, &fault)) {
+        (void)console_fault(&fault);
+        return false;
+    }
+    import->rows -= totals.refused;
+    import->bad_rows += totals.refused;
+    if (totals.refused == 0 || import->settings->skip_bad) {
+        return true;
+    }
+    console_error("%" PRId64 " rows would take stock that is reserved: nothing was imported. Mend them, or leave them "
+                  "out with --skip-bad",
+                  totals.refused);
+    return false;
+}
+
+static int write_file(struct import *import, struct database *database, int64_t rows_checked)
+{
+    struct import_totals totals = {0};
+    struct fault fault = {0};
+    bool is_written = pass_through_database(import, database, false, &totals, &fault);
+    int exit_status = report(import, &totals, is_written ? rows_checked : import->rows);
+    return is_written ? exit_status : console_fault(&fault);
+}
+
+/* Reads the file and, where there is a database already, compares; writes nothing. */
+static int dry_run(struct import *import, struct database *database)
+{
+    struct fault fault = {0};
+    bool is_good = true;
+    if (database_open(database, &(struct store_options){.create = false}, &fault)) {
+        is_good = !database->ops->schema_check(database->store, &fault) || check_against_database(import, database);
+        database_close(database);
+    }
+    printf("%s: %" PRId64 " good and %" PRId64 " bad rows; nothing was written\n", import->path, import->rows,
+           import->bad_rows);
+    return console_flush() && is_good ? EXIT_DONE : EXIT_FAILED;
 }
 
 static int import_file(struct import *import, struct database *database)
@@ -219,16 +264,18 @@ static int import_file(struct import *import, struct database *database)
         return EXIT_FAILED;
     }
     if (import->settings->dry_run) {
-        printf("%s: %" PRId64 " good and %" PRId64 " bad rows; nothing was written\n", import->path, import->rows,
-               import->bad_rows);
-        return console_flush() ? EXIT_DONE : EXIT_FAILED;
+        return dry_run(import, database);
     }
+    int64_t rows_checked = import->rows;
     struct migration_report migration;
     struct fault fault = {0};
     if (!database_open_migrated(database, &(struct store_options){.create = true}, &migration, &fault)) {
         return console_fault(&fault);
     }
-    int exit_status = write_file(import, database);
+    int exit_status = EXIT_FAILED;
+    if (import->settings->skip_bad || check_against_database(import, database)) {
+        exit_status = write_file(import, database, rows_checked);
+    }
     database_close(database);
     return exit_status;
 }

@@ -62,7 +62,7 @@ bool import_writer_start(const struct import_writer_options *options, struct imp
         /* A chunk is ended by the product that fills it, which may have many variants. */
         .queue_weight_max = (size_t)CHUNKS_UNDER_WAY_MAX * (CHUNK_ROWS + PRODUCT_VARIANTS_MAX),
         .batch_weight_max = (size_t)CHUNKS_UNDER_WAY_MAX * CHUNK_ROWS,
-        .sweep_max = SWEEP_MAX,
+        .sweep_max = options->may_sweep ? SWEEP_MAX : 0,
         .metrics = &writer->metrics,
         .completed = on_completed,
         .context = writer,
@@ -145,7 +145,11 @@ static void submit_chunk(struct import_writer *writer)
         return;
     }
     chunk->command.kind = COMMAND_IMPORT_PRODUCTS;
-    chunk->command.input.import_products = (struct import_products){chunk->products, chunk->product_count};
+    chunk->command.input.import_products = (struct import_products){
+        .products = chunk->products,
+        .product_count = chunk->product_count,
+        .check_only = writer->options.check_only,
+    };
     chunk->command.context = chunk;
     bool is_taken = committer_submit(writer->committer, &chunk->command);
     assert(is_taken); /* the queue has room for all that are under way */

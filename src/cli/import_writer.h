@@ -22,7 +22,9 @@ struct import_totals {
 };
 
 struct import_writer_options {
-    const struct database *database;                                 /* open and migrated */
+    const struct database *database; /* open and migrated */
+    bool check_only;                 /* write nothing: only find what the database's state rules out */
+    bool may_sweep;                  /* overdue holds may be released on the way, which is a write */
     void (*refused)(void *context, size_t line, struct text reason); /* a row that the database's state rules out */
     void *context;
 };

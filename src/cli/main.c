@@ -1,5 +1,7 @@
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -67,6 +69,10 @@ static int show_help(int argument_count, char **arguments)
 
 int main(int argument_count, char **arguments)
 {
+    /* A file that may not grow is a full disk, which is answered, and not the end of the process. */
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGXFSZ, &ignore, NULL);
+    umask(S_IRWXO | S_IWGRP); /* the database has customers in it: not for everybody's eyes */
     if (argument_count < 2) {
         print_overview(stderr);
         return EXIT_WRONG_USAGE;

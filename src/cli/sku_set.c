@@ -45,7 +45,7 @@ static void grow(struct sku_set *set)
 
 size_t sku_set_add(struct sku_set *set, struct text sku, size_t line)
 {
-    uint64_t hash = text_hash(sku);
+    uint64_t hash = text_hash(sku, 0);
     size_t at = find_place(set, hash);
     if (set->lines[at] != 0) {
         return set->lines[at];

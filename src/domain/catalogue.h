@@ -59,6 +59,7 @@ struct import_product {
 struct import_products {
     const struct import_product *products;
     size_t product_count;
+    bool check_only; /* change nothing: only say which rows would be refused */
 };
 
 void create_product_want(const struct create_product *command, struct wanted *wanted);

@@ -108,6 +108,16 @@ static void import_product(struct facts *facts, const struct import_product *imp
     }
 }
 
+static void check_product(struct facts *facts, const struct import_product *import, size_t rows_max,
+                          struct outcome *outcome)
+{
+    for (size_t i = 0; i < import->variant_count; i++) {
+        if (is_below_reserved(facts, &import->variants[i].variant)) {
+            refuse_row(facts, &import->variants[i], rows_max, outcome);
+        }
+    }
+}
+
 void import_products_decide(struct facts *facts, const struct import_products *command, struct outcome *ret_outcome)
 {
     memset(ret_outcome, 0, sizeof(*ret_outcome));
@@ -121,7 +131,11 @@ void import_products_decide(struct facts *facts, const struct import_products *c
         rows += command->products[i].variant_count;
     }
     for (size_t i = 0; i < command->product_count; i++) {
-        import_product(facts, &command->products[i], rows, ret_outcome);
+        if (command->check_only) {
+            check_product(facts, &command->products[i], rows, ret_outcome);
+        } else {
+            import_product(facts, &command->products[i], rows, ret_outcome);
+        }
     }
     ret_outcome->code = OUTCOME_PRODUCTS_IMPORTED;
     ret_outcome->changed = facts->change_count != changes_before;

@@ -57,6 +57,7 @@ static bool refuse_mixed_currencies(const struct place_order *command, struct va
 {
     outcome->code = OUTCOME_MIXED_CURRENCIES;
     for (size_t i = 1; i < command->line_count; i++) {
+        assert(variants[i] != NULL && variants[0] != NULL);
         if (strcmp(variants[i]->price.currency, variants[0]->price.currency) != 0) {
             return true;
         }
@@ -67,6 +68,7 @@ static bool refuse_mixed_currencies(const struct place_order *command, struct va
 static bool refuse_total(const struct place_order *command, struct variant *const *variants, struct money *total,
                          struct outcome *outcome)
 {
+    assert(variants[0] != NULL);
     *total = (struct money){.amount = 0};
     memcpy(total->currency, variants[0]->price.currency, sizeof(total->currency));
     outcome->code = OUTCOME_TOTAL_TOO_LARGE;

@@ -79,12 +79,10 @@ static void count_committed(const struct batch_run *run, const struct facts *fac
 {
     for (size_t i = 0; i < facts->events.count; i++) {
         const struct event *event = facts->events.items[i];
+        counter_add(&run->metrics->events[event->type], 1);
         if (event->type == EVENT_ORDER_EXPIRED) {
-            counter_add(&run->metrics->expired_orders, 1);
             histogram_observe(&run->metrics->timeout_lateness_seconds,
                               (double)(facts->now_ms - event->order->expires_at_ms) / 1000.0);
-        } else if (event->type == EVENT_STOCK_SOLD_OUT) {
-            counter_add(&run->metrics->sold_out_events, 1);
         }
     }
 }

@@ -16,6 +16,8 @@
 #define SKIPPED_MAX 256
 #define PARKED_US_MAX 5000000 /* a command waits for the sweep no longer; then it is decided as things are */
 #define SET_ASIDE_LOG_US 1000000
+#define FAILURE_LOG_US 1000000 /* failures are logged once a second; the metrics count each */
+#define FAILING_US 5000000     /* so long after a failure the store counts as failing, unless it wrote since */
 #define SKIP_US 5000000        /* a timeout that failed by itself is tried again after */
 #define SWEEP_PAUSE_US 250000  /* the sweep rests after the store failed it */
 #define SWEEP_RECHECK_US 20000 /* and where a deadline has passed and nothing could be taken */
@@ -51,8 +53,11 @@ struct committer {
     size_t sweep_limit; /* sweep_max, or less while a timeout that fails is being isolated */
     int64_t sweep_not_before_us;
     int64_t maintain_not_before_us;
+    int64_t failure_log_us;   /* when a failed batch was last logged */
     int64_t set_aside_log_us; /* not logged again before */
     struct skipped skipped;
+
+    _Atomic int64_t failed_us; /* when the store last failed to write; 0: it has written since */
 
     pthread_mutex_t mutex;
     /* Guarded by mutex. */
@@ -284,6 +289,7 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
         run->arena = batch->arena;
         if (batch_run(run, fault)) {
             if (run->changed) {
+                atomic_store(&committer->failed_us, 0);
                 look_next_due(committer);
             }
             complete(committer, batch, run->commands, run->command_count);
@@ -302,6 +308,20 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
 static bool may_be_one_row(enum fault_kind kind)
 {
     return kind == FAULT_CONSTRAINT || kind == FAULT_CONFLICT || kind == FAULT_INTERNAL;
+}
+
+static void note_failure(struct committer *committer, size_t commands, size_t timeouts, const struct fault *fault)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (now_us - committer->failure_log_us >= FAILURE_LOG_US) {
+        committer->failure_log_us = now_us;
+        log_message(LOG_ERROR, "batch_failed", "%zu commands, %zu timeouts: %s: %s", commands, timeouts,
+                    fault_kind_name(fault->kind), fault->detail);
+    }
+    if (!may_be_one_row(fault->kind)) {
+        committer->sweep_not_before_us = now_us + SWEEP_PAUSE_US;
+        atomic_store(&committer->failed_us, now_us);
+    }
 }
 
 /* Parked commands come first, so the first is the oldest. */
@@ -348,11 +368,7 @@ static void run_commands(struct committer *committer, struct command **commands,
         run_commands(committer, commands + count / 2, count - count / 2, 0);
         return;
     }
-    log_message(LOG_ERROR, "batch_failed", "%zu commands, %zu timeouts: %s: %s", count, run.due_count,
-                fault_kind_name(fault.kind), fault.detail);
-    if (!may_be_one_row(fault.kind)) {
-        committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
-    }
+    note_failure(committer, count, run.due_count, &fault);
     fail(committer, commands, count, fault.kind);
 }
 
@@ -485,6 +501,12 @@ void committer_release(struct committer *committer, struct command *command)
     if (batch != NULL && atomic_fetch_sub(&batch->references, 1) == 1) {
         batch_give_back(committer, batch);
     }
+}
+
+bool committer_is_failing(const struct committer *committer)
+{
+    int64_t failed_us = atomic_load(&committer->failed_us);
+    return failed_us != 0 && clock_monotonic_us() - failed_us < FAILING_US;
 }
 
 void committer_stop(struct committer *committer)

@@ -35,6 +35,8 @@ MUST_USE bool committer_submit(struct committer *committer, struct command *comm
 struct command *committer_take_completed(struct committer *committer);
 /* After the answer was made from the outcome: lets go of the batch's memory. The command stays the submitter's. */
 void committer_release(struct committer *committer, struct command *command);
+/* The store failed to write within the last seconds, and has written nothing since. Any thread. */
+bool committer_is_failing(const struct committer *committer);
 /* Refuse new commands, finish those that wait, end the thread. Completed ones can still be taken. */
 void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer);

@@ -59,11 +59,11 @@ static void write_orders(const struct engine_metrics *metrics, struct buffer *ou
         const char *outcome;
         const struct counter *counter;
     } rows[] = {
-        {"placed", &metrics->outcomes[COMMAND_PLACE_ORDER][OUTCOME_ORDER_PLACED]},
+        {"placed", &metrics->events[EVENT_ORDER_CREATED]},
         {"refused_stock", &metrics->outcomes[COMMAND_PLACE_ORDER][OUTCOME_INSUFFICIENT_STOCK]},
-        {"paid", &metrics->outcomes[COMMAND_PAY_ORDER][OUTCOME_ORDER_PAID]},
-        {"cancelled", &metrics->outcomes[COMMAND_CANCEL_ORDER][OUTCOME_ORDER_CANCELLED]},
-        {"expired", &metrics->expired_orders},
+        {"paid", &metrics->events[EVENT_ORDER_PAID]},
+        {"cancelled", &metrics->events[EVENT_ORDER_CANCELLED]},
+        {"expired", &metrics->events[EVENT_ORDER_EXPIRED]},
     };
     metrics_write_head(out, "holdfast_orders_total", "counter", "Orders by what became of them since the start.");
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -100,7 +100,9 @@ void engine_metrics_write(const struct engine_metrics *metrics, struct buffer *o
     write_orders(metrics, out);
     write_outcomes(metrics, out);
     write_plain_counter(out, "holdfast_stock_outs_total", "Times that a SKU's last available unit was taken.",
-                        &metrics->sold_out_events);
+                        &metrics->events[EVENT_STOCK_SOLD_OUT]);
+    write_plain_counter(out, "holdfast_refunds_due_total", "Payments that were recorded and have to be given back.",
+                        &metrics->events[EVENT_PAYMENT_REFUND_DUE]);
     write_store_errors(metrics, out);
     write_plain_counter(out, "holdfast_batches_replanned_total",
                         "Batches planned again because a version had moved under them.", &metrics->batches_replanned);

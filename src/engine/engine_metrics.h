@@ -16,8 +16,7 @@ struct engine_metrics {
     struct histogram batch_seconds; /* begin to commit */
     struct histogram timeout_lateness_seconds;
     struct counter outcomes[COMMAND_KIND_COUNT][OUTCOME_CODE_COUNT];
-    struct counter expired_orders;
-    struct counter sold_out_events; /* stock.sold_out */
+    struct counter events[EVENT_TYPE_COUNT]; /* what really happened: a repeated answer makes no event */
     struct counter store_errors[FAULT_KIND_COUNT];
     struct counter batches_replanned;
     struct counter batches_split;

@@ -6,16 +6,17 @@
 
 #include "base/arena.h"
 
-struct pool_thread {
-    struct reader_pool *pool;
-    struct reader *reader;
-    pthread_t thread;
-};
-
 struct task_list {
     struct read_task *first;
     struct read_task *last;
     size_t count;
+};
+
+struct pool_thread {
+    struct reader_pool *pool;
+    struct task_list *waiting; /* what this thread serves: the pool's waiting or urgent */
+    struct reader *reader;
+    pthread_t thread;
 };
 
 struct reader_pool {
@@ -26,8 +27,10 @@ struct reader_pool {
 
     pthread_mutex_t mutex;
     pthread_cond_t filled;
+    pthread_cond_t urgent_filled;
     /* Guarded by mutex. */
     struct task_list waiting;
+    struct task_list urgent;
     struct task_list completed;
     bool stopping;
 };
@@ -56,13 +59,13 @@ static struct read_task *list_pop(struct task_list *list)
 }
 
 /* The next task, or NULL when the pool stops and nothing waits any more. */
-static struct read_task *take_task(struct reader_pool *pool)
+static struct read_task *take_task(struct reader_pool *pool, struct task_list *waiting)
 {
     pthread_mutex_lock(&pool->mutex);
-    while (pool->waiting.count == 0 && !pool->stopping) {
-        pthread_cond_wait(&pool->filled, &pool->mutex);
+    while (waiting->count == 0 && !pool->stopping) {
+        pthread_cond_wait(waiting == &pool->urgent ? &pool->urgent_filled : &pool->filled, &pool->mutex);
     }
-    struct read_task *task = pool->waiting.count > 0 ? list_pop(&pool->waiting) : NULL;
+    struct read_task *task = waiting->count > 0 ? list_pop(waiting) : NULL;
     pthread_mutex_unlock(&pool->mutex);
     return task;
 }
@@ -82,7 +85,7 @@ static void *pool_thread_main(void *argument)
 {
     struct pool_thread *self = argument;
     (void)pthread_setname_np(pthread_self(), "reader");
-    for (struct read_task *task = take_task(self->pool); task != NULL; task = take_task(self->pool)) {
+    for (struct read_task *task; (task = take_task(self->pool, self->waiting)) != NULL;) {
         task->ok = task->run(task, self->pool->options.ops, self->reader, &task->fault);
         complete_task(self->pool, task);
     }
@@ -93,9 +96,10 @@ static void *pool_thread_main(void *argument)
 static bool start_threads(struct reader_pool *pool, struct fault *fault)
 {
     const struct reader_pool_options *options = &pool->options;
-    for (size_t i = 0; i < options->threads; i++) {
+    for (size_t i = 0; i <= options->threads; i++) {
         struct pool_thread *thread = &pool->threads[i];
         thread->pool = pool;
+        thread->waiting = i == 0 ? &pool->urgent : &pool->waiting;
         if (!options->ops->reader_open(options->store, &thread->reader, fault)) {
             return false;
         }
@@ -112,9 +116,10 @@ bool reader_pool_start(const struct reader_pool_options *options, struct reader_
 {
     struct reader_pool *pool = memory_zalloc(1, sizeof(*pool));
     pool->options = *options;
-    pool->threads = memory_zalloc(options->threads, sizeof(*pool->threads));
+    pool->threads = memory_zalloc(options->threads + 1, sizeof(*pool->threads));
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->filled, NULL);
+    pthread_cond_init(&pool->urgent_filled, NULL);
     if (!start_threads(pool, fault)) {
         reader_pool_stop(pool);
         reader_pool_free(pool);
@@ -128,10 +133,10 @@ bool reader_pool_submit(struct reader_pool *pool, struct read_task *task)
 {
     memset(&task->fault, 0, sizeof(task->fault));
     pthread_mutex_lock(&pool->mutex);
-    bool accepted = !pool->stopping && pool->waiting.count < pool->options.queue_max;
+    bool accepted = !pool->stopping && (task->urgent || pool->waiting.count < pool->options.queue_max);
     if (accepted) {
-        list_append(&pool->waiting, task);
-        pthread_cond_signal(&pool->filled);
+        list_append(task->urgent ? &pool->urgent : &pool->waiting, task);
+        pthread_cond_signal(task->urgent ? &pool->urgent_filled : &pool->filled);
     }
     pthread_mutex_unlock(&pool->mutex);
     return accepted;
@@ -151,6 +156,7 @@ void reader_pool_stop(struct reader_pool *pool)
     pthread_mutex_lock(&pool->mutex);
     pool->stopping = true;
     pthread_cond_broadcast(&pool->filled);
+    pthread_cond_broadcast(&pool->urgent_filled);
     pthread_mutex_unlock(&pool->mutex);
     for (size_t i = 0; i < pool->thread_count; i++) {
         pthread_join(pool->threads[i].thread, NULL);
@@ -165,6 +171,7 @@ void reader_pool_free(struct reader_pool *pool)
         return;
     }
     pthread_cond_destroy(&pool->filled);
+    pthread_cond_destroy(&pool->urgent_filled);
     pthread_mutex_destroy(&pool->mutex);
     free(pool->threads);
     free(pool);

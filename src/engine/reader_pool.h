@@ -15,6 +15,7 @@ struct read_task {
      * task's own structure. `context` is the submitter's. */
     bool (*run)(struct read_task *task, const struct store_ops *ops, struct reader *reader, struct fault *fault);
     void *context;
+    bool urgent; /* has a thread of its own, so that no flood of reads delays it; always accepted */
 
     /* Set by the pool, the submitter's to read once the task was taken back. */
     bool ok;
@@ -26,7 +27,7 @@ struct read_task {
 struct reader_pool_options {
     const struct store_ops *ops;
     struct store *store;
-    size_t threads;
+    size_t threads; /* beside the one for urgent tasks */
     size_t queue_max;
     void (*completed)(void *context); /* on a pool thread: finished tasks wait to be taken */
     void *context;

@@ -140,7 +140,7 @@ static uint64_t file_digest(const struct harness *harness, const char *end)
     (void)snprintf(path, sizeof(path), "%s%s", harness->location, end);
     FILE *file = fopen(path, "rb");
     while (file != NULL && (length = fread(bytes, 1, sizeof(bytes), file)) > 0) {
-        digest = digest * 31 + text_hash((struct text){bytes, length});
+        digest = digest * 31 + text_hash((struct text){bytes, length}, 0);
     }
     if (file != NULL) {
         (void)fclose(file);

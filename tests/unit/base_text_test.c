@@ -35,7 +35,7 @@ static void hashes_of_near_keys_differ_in_their_low_bits(void **state)
         key[4] = (char)('0' + i / 100);
         key[5] = (char)('0' + i / 10 % 10);
         key[6] = (char)('0' + i % 10);
-        size_t slot = text_hash(text_from_c(key)) % 1024;
+        size_t slot = text_hash(text_from_c(key), 0) % 1024;
         distinct += seen[slot] ? 0 : 1;
         seen[slot] = true;
     }

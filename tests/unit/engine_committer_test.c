@@ -350,7 +350,7 @@ static void overdue_holds_are_released_from_the_start(void **state)
     assert_int_equal(fake_store_stock(door->store, "tee-m").reserved_quantity, 4);
     assert_int_equal(fake_store_calls(door->store, FAKE_COMMIT), 1);
     door_stop(door);
-    assert_int_equal(counter_read(&door->metrics.expired_orders), 2);
+    assert_int_equal(counter_read(&door->metrics.events[EVENT_ORDER_EXPIRED]), 2);
 }
 
 static void an_idle_committer_wakes_at_the_deadline(void **state)

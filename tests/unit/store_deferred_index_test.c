@@ -12,8 +12,9 @@
 #define ROWS_MAX 4000
 #define GENERATION 50
 
-static uint64_t key_of_number(sqlite3_stmt *statement, int column)
+static uint64_t key_of_number(const struct deferred_index *index, sqlite3_stmt *statement, int column)
 {
+    (void)index;
     return deferred_index_number_key(column_int64(statement, column));
 }
 
@@ -50,15 +51,15 @@ static void open_index(struct bench *bench)
 {
     check(bench,
           connection_open(bench->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &bench->connection, &bench->fault));
-    check(bench,
-          connection_run_script(&bench->connection,
-                                "CREATE TABLE IF NOT EXISTS things (row_no INTEGER PRIMARY KEY, key INTEGER);"
-                                "CREATE TABLE IF NOT EXISTS by_key (segment INTEGER, key INTEGER, row_no INTEGER,"
-                                " PRIMARY KEY (segment, key, row_no)) WITHOUT ROWID;"
-                                "CREATE TABLE IF NOT EXISTS deferred_indexes (name TEXT, covered_to INTEGER);"
-                                "INSERT INTO deferred_indexes SELECT 'by_key', 0 WHERE NOT EXISTS"
-                                " (SELECT 1 FROM deferred_indexes);",
-                                &bench->fault));
+    check(bench, connection_run_script(
+                     &bench->connection,
+                     "CREATE TABLE IF NOT EXISTS things (row_no INTEGER PRIMARY KEY, key INTEGER);"
+                     "CREATE TABLE IF NOT EXISTS by_key (segment INTEGER, key INTEGER, row_no INTEGER,"
+                     " PRIMARY KEY (segment, key, row_no)) WITHOUT ROWID;"
+                     "CREATE TABLE IF NOT EXISTS deferred_indexes (name TEXT, covered_to INTEGER, seed INTEGER);"
+                     "INSERT INTO deferred_indexes SELECT 'by_key', 0, 7 WHERE NOT EXISTS"
+                     " (SELECT 1 FROM deferred_indexes);",
+                     &bench->fault));
     check(bench, deferred_index_open(&DEFINITION, &bench->connection, GENERATION, &bench->index, &bench->fault));
 }
 

@@ -111,7 +111,8 @@ static bool is_first_line_of_variant(const struct order *order, size_t line)
 
 static void add_postings(struct store *store, const struct order *order)
 {
-    deferred_index_add(store->indexes[ORDERS_BY_CUSTOMER], deferred_index_text_key(order->customer_id), order->row);
+    deferred_index_add(store->indexes[ORDERS_BY_CUSTOMER],
+                       deferred_index_text_key(store->indexes[ORDERS_BY_CUSTOMER], order->customer_id), order->row);
     for (size_t i = 0; i < order->line_count; i++) {
         if (is_first_line_of_variant(order, i)) {
             deferred_index_add(store->indexes[ORDERS_BY_VARIANT],
@@ -130,7 +131,7 @@ struct new_orders {
 
 static void collect_orders(struct store *store, struct facts *facts, int64_t last_row, struct new_orders *ret_new)
 {
-    struct new_orders new = {.orders = arena_array(facts->arena, facts->orders.count, sizeof(*new.orders))};
+    struct new_orders new = {.orders = arena_array(facts->arena, facts->orders.count, sizeof(struct order *))};
     size_t line_count = 0;
     for (size_t i = 0; i < facts->orders.count; i++) {
         struct order *order = facts->orders.entries[i].value;
@@ -236,7 +237,8 @@ bool insert_log(struct store *store, struct facts *facts, struct fault *fault)
 bool insert_keys(struct store *store, struct facts *facts, struct fault *fault)
 {
     size_t count = 0;
-    struct idempotency_record **records = arena_array(facts->arena, facts->idempotency.count, sizeof(*records));
+    struct idempotency_record **records =
+        arena_array(facts->arena, facts->idempotency.count, sizeof(struct idempotency_record *));
     for (size_t i = 0; i < facts->idempotency.count; i++) {
         struct idempotency_record *record = facts->idempotency.entries[i].value;
         if (record->is_new) {

@@ -198,7 +198,8 @@ static bool load_purchase(struct store *store, struct row_loader *loader, const 
     purchase->quantity = 0;
     struct posting_search search;
     int64_t order_row;
-    posting_search_begin(store->indexes[ORDERS_BY_CUSTOMER], deferred_index_text_key(wish->customer_id),
+    posting_search_begin(store->indexes[ORDERS_BY_CUSTOMER],
+                         deferred_index_text_key(store->indexes[ORDERS_BY_CUSTOMER], wish->customer_id),
                          loader->facts->arena, &search);
     do {
         if (!posting_search_next(&search, loader->connection, &order_row, fault) ||

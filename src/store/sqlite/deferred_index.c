@@ -18,6 +18,7 @@ struct deferred_index {
     /* Immutable. */
     const struct deferred_index_definition *definition;
     size_t generation;
+    uint64_t seed; /* of the database: a client cannot choose texts that share a key */
 
     /* The writing thread's own: this transaction's additions and progress. */
     struct staged *staged;
@@ -35,12 +36,12 @@ struct deferred_index {
     int64_t first_segment;
 };
 
-static const char COVERED_SQL[] = "SELECT covered_to FROM deferred_indexes WHERE name = ?1";
+static const char COVERED_SQL[] = "SELECT covered_to, seed FROM deferred_indexes WHERE name = ?1";
 static const char COVER_SQL[] = "UPDATE deferred_indexes SET covered_to = ?2 WHERE name = ?1";
 
-uint64_t deferred_index_text_key(struct text text)
+uint64_t deferred_index_text_key(const struct deferred_index *index, struct text text)
 {
-    return text_hash(text);
+    return text_hash(text, index->seed);
 }
 
 /* An odd multiplier maps numbers one to one onto keys that are spread over all bits (Knuth's multiplicative hash). */
@@ -61,6 +62,7 @@ static bool read_covered(struct deferred_index *index, struct connection *connec
         return false;
     }
     index->covered_to = row ? column_int64(statement, 0) : 0;
+    index->seed = row ? (uint64_t)column_int64(statement, 1) : 0;
     statement_abandon(statement);
     return true;
 }
@@ -79,7 +81,8 @@ static bool read_tail(struct deferred_index *index, struct connection *connectio
         if (!row) {
             return true;
         }
-        posting_tail_add(&index->active, index->definition->key_of_column(statement, 1), column_int64(statement, 0));
+        posting_tail_add(&index->active, index->definition->key_of_column(index, statement, 1),
+                         column_int64(statement, 0));
     }
 }
 

@@ -25,16 +25,16 @@
 
 #define SEGMENT_ROW_BITS 20
 
+struct deferred_index;
+
 struct deferred_index_definition {
     const char *name;       /* its row in deferred_indexes */
     const char *tail_sql;   /* rows above ?1, ascending: (row, key source) */
     const char *insert_sql; /* (c0 segment, c1 key, c2 row) from new_rows, ignoring what is there already */
     const char *first_sql;  /* the first segment that the table has */
     const char *find_sql;   /* rows below ?3 of segment ?1 and key ?2, newest first */
-    uint64_t (*key_of_column)(sqlite3_stmt *statement, int column);
+    uint64_t (*key_of_column)(const struct deferred_index *index, sqlite3_stmt *statement, int column);
 };
-
-struct deferred_index;
 
 /* So many postings make a generation. With segments of 2^20 rows (about 5,000 pages) a page takes a dozen of them when
  * the generation is written out. */
@@ -45,7 +45,7 @@ MUST_USE bool deferred_index_open(const struct deferred_index_definition *defini
                                   size_t generation, struct deferred_index **ret_index, struct fault *fault);
 void deferred_index_close(struct deferred_index *index); /* takes NULL */
 
-uint64_t deferred_index_text_key(struct text text);
+uint64_t deferred_index_text_key(const struct deferred_index *index, struct text text);
 uint64_t deferred_index_number_key(int64_t number);
 
 /* ---- The writing thread, inside a transaction ---- */

@@ -59,7 +59,7 @@ bool idempotency_find(struct connection *connection, struct deferred_index *by_k
     int64_t key_row;
     *ret_record = NULL;
     *ret_order_row = 0;
-    posting_search_begin(by_key, deferred_index_text_key(key), arena, &search);
+    posting_search_begin(by_key, deferred_index_text_key(by_key, key), arena, &search);
     do {
         if (!posting_search_next(&search, connection, &key_row, fault) ||
             (key_row != 0 && !read_record(connection, arena, key, key_row, ret_record, ret_order_row, fault))) {
@@ -124,7 +124,7 @@ bool idempotency_insert(struct connection *connection, struct deferred_index *by
     }
     const struct new_keys keys = {.first_row = last_row + 1, .records = records};
     for (size_t i = 0; i < count; i++) {
-        deferred_index_add(by_key, deferred_index_text_key(records[i]->key), keys.first_row + (int64_t)i);
+        deferred_index_add(by_key, deferred_index_text_key(by_key, records[i]->key), keys.first_row + (int64_t)i);
     }
     return connection_write_rows(connection, INSERT_KEYS,
                                  (struct row_source){.rows = &keys, .count = count, .column = key_column}, fault);

@@ -2,19 +2,20 @@
 
 #include <string.h>
 
-static uint64_t key_of_text(sqlite3_stmt *statement, int column)
+static uint64_t key_of_text(const struct deferred_index *index, sqlite3_stmt *statement, int column)
 {
-    return deferred_index_text_key(column_view(statement, column));
+    return deferred_index_text_key(index, column_view(statement, column));
 }
 
-static uint64_t key_of_number(sqlite3_stmt *statement, int column)
+static uint64_t key_of_number(const struct deferred_index *index, sqlite3_stmt *statement, int column)
 {
+    (void)index;
     return deferred_index_number_key(column_int64(statement, column));
 }
 
 /* One row an index; the tables have the same shape under names that say what they hold. */
 #define INDEX_SQL(table, key, row)                                                                                \
-    .name = table,                                                                                                \
+    .name = (table),                                                                                              \
     .insert_sql = "INSERT INTO " table " (segment, " key ", " row ") SELECT c0, c1, c2 FROM new_rows WHERE true " \
                   "ON CONFLICT DO NOTHING",                                                                       \
     .first_sql = "SELECT min(segment) FROM " table,                                                               \

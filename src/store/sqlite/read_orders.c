@@ -157,7 +157,8 @@ static bool begin_search(struct reader *reader, struct arena *arena, const struc
                          struct posting_search *ret_search, struct fault *fault)
 {
     if (filter->customer_id.bytes != NULL) {
-        posting_search_begin(reader->store->indexes[ORDERS_BY_CUSTOMER], deferred_index_text_key(filter->customer_id),
+        posting_search_begin(reader->store->indexes[ORDERS_BY_CUSTOMER],
+                             deferred_index_text_key(reader->store->indexes[ORDERS_BY_CUSTOMER], filter->customer_id),
                              arena, ret_search);
         return true;
     }

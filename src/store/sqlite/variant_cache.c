@@ -60,7 +60,7 @@ static size_t find_slot(const struct variant_cache *cache, uint64_t hash, struct
 
 const struct variant *variant_cache_find(const struct variant_cache *cache, struct text sku)
 {
-    size_t slot = find_slot(cache, text_hash(sku), sku);
+    size_t slot = find_slot(cache, text_hash(sku, 0), sku);
     return slot == SLOT_COUNT ? NULL : &cache->slots[slot]->variant;
 }
 
@@ -75,7 +75,7 @@ static size_t choose_slot(struct variant_cache *cache, uint64_t hash, struct tex
 
 void variant_cache_put(struct variant_cache *cache, const struct variant *variant)
 {
-    uint64_t hash = text_hash(variant->sku);
+    uint64_t hash = text_hash(variant->sku, 0);
     struct cached *cached = memory_alloc(sizeof(*cached) + variant->sku.length + variant->title.length);
     cached->hash = hash;
     cached->variant = *variant;

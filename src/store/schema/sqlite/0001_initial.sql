@@ -166,7 +166,8 @@ CREATE TABLE idempotency_keys (
 
 CREATE TABLE deferred_indexes (
     name TEXT NOT NULL PRIMARY KEY,
-    covered_to INTEGER NOT NULL
+    covered_to INTEGER NOT NULL,
+    seed INTEGER NOT NULL DEFAULT (random()) -- of its hashes, so that no client can choose what meets in one
 ) STRICT, WITHOUT ROWID;
 
 INSERT INTO deferred_indexes (name, covered_to)
