@@ -122,7 +122,7 @@ static void every_task_runs_once_and_comes_back(void **state)
     struct fault fault;
     struct counted_task tasks[TASKS] = {{.runs = 0}};
     assert_true(start(fixture, 3, TASKS, &fault));
-    assert_int_equal(fake_store_open_readers(fixture->store), 3);
+    assert_int_equal(fake_store_open_readers(fixture->store), 3 + 1); /* one for urgent tasks */
     for (size_t i = 0; i < TASKS; i++) {
         tasks[i].task.run = i % 2 == 0 ? ping : take_too_long;
         assert_true(reader_pool_submit(fixture->pool, &tasks[i].task));
@@ -159,6 +159,30 @@ static void a_full_queue_is_an_answer(void **state)
     reader_pool_stop(fixture->pool);
 }
 
+static void an_urgent_task_waits_for_no_other(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fault fault;
+    struct counted_task slow = {.task = {.run = wait_at_gate, .context = fixture}};
+    struct counted_task urgent = {.task = {.run = ping, .urgent = true}};
+    assert_true(start(fixture, 1, 1, &fault));
+    pthread_mutex_lock(&fixture->gate);
+    assert_true(reader_pool_submit(fixture->pool, &slow.task));
+    while (atomic_load(&fixture->running) == 0) {
+        (void)usleep(1000);
+    }
+    assert_true(reader_pool_submit(fixture->pool, &urgent.task));
+    struct read_task *first = NULL;
+    while (first == NULL) {
+        first = reader_pool_take_completed(fixture->pool);
+    }
+    assert_ptr_equal(first, &urgent.task);
+    assert_null(first->next);
+    pthread_mutex_unlock(&fixture->gate);
+    assert_int_equal(take_all(fixture, 1), 1);
+    reader_pool_stop(fixture->pool);
+}
+
 static void stopping_finishes_what_waits_and_refuses_more(void **state)
 {
     struct fixture *fixture = *state;
@@ -190,6 +214,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_task_runs_once_and_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_is_an_answer, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_urgent_task_waits_for_no_other, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_finishes_what_waits_and_refuses_more, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_that_cannot_be_opened_stops_the_start, setup, teardown),
     };
