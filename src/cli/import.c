@@ -50,8 +50,8 @@ static const struct command_usage USAGE = {
         "The file is CSV in UTF-8, prices as 19.99. It is checked as a whole first: each bad line is named with its\n"
         "number and reason, and unless all are good nothing is imported (but see --skip-bad).\n"
         "Importing again updates: a SKU that exists gets the file's title, price, limit and stock. A stock below what\n"
-        "is reserved is a bad row, too (orders that a running server takes meanwhile may still rule one out). The file may hold millions of rows; a server may be\n"
-        "running beside.",
+        "is reserved is a bad row, too, unless a running server takes the order meanwhile: then that row alone is\n"
+        "refused. The file may hold millions of rows.",
     .examples = "  holdfast import catalogue.csv --dry-run              is it good?\n"
                 "  holdfast import catalogue.csv                        into holdfast.db\n"
                 "  holdfast import products_export.csv --currency EUR   from Shopify\n"
