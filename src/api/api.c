@@ -80,9 +80,10 @@ bool api_load_keys(struct api *api, struct reader *reader, struct fault *fault)
     }
     api->store_answered_us = clock_monotonic_us();
     if (auth_keys_none(api->keys) && !api->options.listener_is_loopback && !api->options.insecure) {
-        return fault_set(fault, FAULT_UNAVAILABLE,
-                         "the address is not a loopback one and no API key exists: make one with `holdfast keys "
-                         "create --name NAME --scope write`, listen on 127.0.0.1, or pass --insecure");
+        return fault_set(
+            fault, FAULT_UNAVAILABLE,
+            "the address is not a loopback one and no API key exists: make one with `holdfast keys "
+            "create --name NAME --scope write` (and the --database of this server), listen on 127.0.0.1, or pass --insecure");
     }
     return true;
 }

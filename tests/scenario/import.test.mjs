@@ -77,16 +77,25 @@ describe('importing a catalogue', () => {
     );
   });
 
-  test('stock below what is reserved is refused for that row', async () => {
+  test('stock below what is reserved is a bad row: found before anything is written', async () => {
     const sku = 'held-1';
     await imports(`sku,title,price,currency,stock_quantity\n${sku},Held,1,EUR,5\n`);
     await shop.places({ [sku]: 4 });
-    const { status, stderr } = await importing(
-      `sku,title,price,currency,stock_quantity\n${sku},Held,1,EUR,3\nfree-1,Free,1,EUR,3\n`,
-    );
-    assert.equal(status, 1);
-    assert.match(stderr, /:2: /);
+    const file = `sku,title,price,currency,stock_quantity\nfree-1,Free,1,EUR,3\n${sku},Held,1,EUR,3\n`;
+    for (const dryRun of [[], ['--dry-run']]) {
+      const { status, stderr } = await importing(file, ...dryRun);
+      assert.equal(status, 1);
+      assert.match(stderr, /:3: /);
+      await shop.get('/v1/variants/free-1', '404 unknown_sku');
+    }
+    assert.match(await imports(file, '--skip-bad'), /1 created.*1 refused/);
     assert.equal(await shop.stock(sku), '5 on hand, 4 reserved');
+  });
+
+  test('a comma that was not quoted is a bad line, and not a wrong stock', async () => {
+    const { status, stderr } = await importing('sku,title,price,currency,stock_quantity\ncomma-1,C,1.00,EUR,5,000\n');
+    assert.equal(status, 1);
+    assert.match(stderr, /:2: .*more fields/);
   });
 
   test('a Shopify export: several rows a product, SKUs made where there are none', async () => {

@@ -23,7 +23,7 @@ describe('a full disk', () => {
     'is answered 503 store_unavailable, loses nothing, and is over when there is room again',
     { timeout: 60_000 },
     async () => {
-      const shop = new Shop({ shell: 'trap "" XFSZ' });
+      const shop = new Shop();
       await shop.start();
       const sku = await shop.sells(1_000_000);
       const placed = await shop.places({ [sku]: 1 });
@@ -66,7 +66,7 @@ describe('a full disk', () => {
   );
 
   test('and a crash while it lasts loses nothing either', { timeout: 60_000 }, async () => {
-    const shop = new Shop({ shell: 'trap "" XFSZ' });
+    const shop = new Shop();
     await shop.start();
     const sku = await shop.sells(1_000_000);
     fileLimit(shop, Math.max(...sizes(shop)) + 256 * 1024);
@@ -83,7 +83,7 @@ describe('a full disk', () => {
   });
 
   test('holds that fall due while it lasts are released when it is over', { timeout: 60_000 }, async () => {
-    const shop = new Shop({ shell: 'trap "" XFSZ' });
+    const shop = new Shop();
     await shop.start();
     const sku = await shop.sells(500);
     const { body } = await shop.post(
