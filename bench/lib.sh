@@ -56,7 +56,7 @@ resident_mib() {
 }
 
 database_bytes() {
-    stat --format %s "$1" "$1-wal" 2>/dev/null | awk '{ bytes += $1 } END { print bytes + 0 }'
+    stat --format %s "$1" "$1-wal" 2>/dev/null | awk '{ bytes += $1 } END { printf "%.0f\n", bytes }'
 }
 
 # Of wrk; bench/run's options.
