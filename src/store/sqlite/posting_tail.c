@@ -12,7 +12,7 @@ void posting_tail_init(struct posting_tail *tail, size_t expected)
 {
     memset(tail, 0, sizeof(*tail));
     tail->bucket_bits = BUCKET_BITS_MIN;
-    while (tail->bucket_bits < BUCKET_BITS_MAX && ((size_t)1 << tail->bucket_bits) < expected) {
+    while (tail->bucket_bits < BUCKET_BITS_MAX && ((size_t)1 << tail->bucket_bits) < 2 * expected) {
         tail->bucket_bits++;
     }
     tail->buckets = memory_zalloc((size_t)1 << tail->bucket_bits, sizeof(*tail->buckets));
