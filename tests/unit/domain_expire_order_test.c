@@ -63,9 +63,22 @@ static void what_expires_is_there_for_the_next_in_the_same_batch(void **state)
     assert_int_equal(shop_place_one(shop, "c-2", "tee-m", 1).code, OUTCOME_ORDER_PLACED);
 }
 
+static void a_hold_that_is_not_reserved_is_left_to_the_audit(void **state)
+{
+    struct shop *shop = *state;
+    struct variant *tee = shop_variant(shop, "tee-m", 5);
+    struct order *order = shop_order(shop, tee, 3, ORDER_DRAFT);
+    tee->stock.reserved_quantity = 2; /* a damaged row */
+    shop->facts.now_ms = order->expires_at_ms;
+    assert_false(expire_order_decide(&shop->facts, order));
+    assert_int_equal(order->status, ORDER_DRAFT);
+    assert_int_equal(tee->stock.reserved_quantity, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN_SHOP(a_hold_that_is_not_reserved_is_left_to_the_audit),
         IN_SHOP(a_hold_is_released_at_its_deadline_itself),
         IN_SHOP(a_hold_is_not_released_before),
         IN_SHOP(a_hold_is_released_once),

@@ -21,7 +21,7 @@ static struct import_variant row(size_t number, const char *sku, int64_t stock_q
 static struct outcome import(struct shop *shop, const char *title, const struct import_variant *rows, size_t count)
 {
     struct import_product product = {text_from_c(title), rows, count};
-    struct import_products command = {&product, 1};
+    struct import_products command = {.products = &product, .product_count = 1};
     struct outcome outcome;
     import_products_decide(&shop->facts, &command, &outcome);
     return outcome;
@@ -124,6 +124,24 @@ static void a_stock_below_what_is_reserved_is_refused_for_that_row_alone(void **
     assert_counts(import(shop, "T-shirt", rows, 3), 0, 1, 2, 0);
 }
 
+static void a_check_says_what_would_be_refused_and_changes_nothing(void **state)
+{
+    struct shop *shop = *state;
+    struct variant *tee = known_variant(shop, 5);
+    (void)shop_order(shop, tee, 3, ORDER_DRAFT);
+    const struct import_variant rows[] = {row(2, "tee-l", 1), row(3, "tee-m", 2)};
+    const struct import_product product = {text_from_c("Renamed"), rows, 2};
+    const struct import_products command = {.products = &product, .product_count = 1, .check_only = true};
+    size_t changes = shop->facts.change_count;
+    struct outcome outcome;
+    import_products_decide(&shop->facts, &command, &outcome);
+    assert_counts(outcome, 0, 0, 0, 1);
+    assert_int_equal(outcome.rows[0].row, 3);
+    assert_false(outcome.changed);
+    assert_int_equal(shop->facts.change_count, changes);
+    assert_null(facts_variant(&shop->facts, TEXT_LITERAL("tee-l")));
+}
+
 static void a_new_variant_joins_the_product_of_its_siblings(void **state)
 {
     struct shop *shop = *state;
@@ -168,7 +186,7 @@ static void wanting_asks_for_the_products_of_the_skus(void **state)
     struct shop *shop = *state;
     const struct import_variant rows[] = {row(2, "tee-m", 5), row(3, "tee-l", 0)};
     struct import_product product = {TEXT_LITERAL("T-shirt"), rows, 2};
-    struct import_products command = {&product, 1};
+    struct import_products command = {.products = &product, .product_count = 1};
     struct wanted wanted;
     wanted_init(&wanted, shop->arena);
     import_products_want(&command, &wanted);
@@ -184,6 +202,7 @@ int main(void)
         IN_SHOP(a_known_variant_becomes_what_the_file_says),
         IN_SHOP(a_change_of_stock_alone_leaves_the_variants_version),
         IN_SHOP(a_stock_below_what_is_reserved_is_refused_for_that_row_alone),
+        IN_SHOP(a_check_says_what_would_be_refused_and_changes_nothing),
         IN_SHOP(a_new_variant_joins_the_product_of_its_siblings),
         IN_SHOP(a_products_title_becomes_the_files),
         IN_SHOP(what_overdue_holds_tie_up_waits_whole_for_the_sweep),
