@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "domain/limits.h"
 
+#define READ_ARENA_CHUNK_BYTES 16384
 #define LISTS_PENDING_MAX 256
 #define UNSENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
@@ -177,10 +178,17 @@ void call_command_completed(struct command *command)
     call_send(call);
 }
 
+/* What a read loads is needed until it is rendered, and may be a hundred times its answer (a page of large orders), so it
+ * has an arena of its own. Until the read is done the request is this thread's alone. */
 static bool run_read(struct read_task *task, const struct store_ops *ops, struct reader *reader, struct fault *fault)
 {
     struct call *call = task->context;
-    return call->read(call, ops, reader, fault);
+    struct arena *request_arena = call->request->arena;
+    call->request->arena = arena_new(READ_ARENA_CHUNK_BYTES);
+    bool ok = call->read(call, ops, reader, fault);
+    arena_free(call->request->arena);
+    call->request->arena = request_arena;
+    return ok;
 }
 
 void call_submit_read(struct call *call, call_read *read, const void *input)
