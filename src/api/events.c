@@ -32,7 +32,7 @@ static bool read_events(struct call *call, const struct store_ops *ops, struct r
         render_event(json, &rows[shown]);
         last.after_number = rows[shown].sequence;
     }
-    list_end(call, &input->list, more || shown<count, shown> 0 ? &last : NULL);
+    list_end(call, &input->list, (more || shown < count), (shown > 0 ? &last : NULL));
     return true;
 }
 

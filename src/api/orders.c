@@ -107,7 +107,7 @@ static bool read_orders(struct call *call, const struct store_ops *ops, struct r
         render_order(json, orders[shown], WITH_PAYMENTS);
         last.after_id = orders[shown]->id;
     }
-    list_end(call, &input->list, more || shown<count, shown> 0 ? &last : NULL);
+    list_end(call, &input->list, (more || shown < count), (shown > 0 ? &last : NULL));
     return true;
 }
 

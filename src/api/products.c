@@ -172,7 +172,7 @@ static bool read_products(struct call *call, const struct store_ops *ops, struct
         render_product(json, products[shown]);
         last.after_id = products[shown]->id;
     }
-    list_end(call, list, more || shown<count, shown> 0 ? &last : NULL);
+    list_end(call, list, (more || shown < count), (shown > 0 ? &last : NULL));
     return true;
 }
 

@@ -29,7 +29,7 @@ static bool read_reservations(struct call *call, const struct store_ops *ops, st
         last.after_id = rows[shown].order_id;
         last.after_line = rows[shown].line;
     }
-    list_end(call, &input->list, more || shown<count, shown> 0 ? &last : NULL);
+    list_end(call, &input->list, (more || shown < count), (shown > 0 ? &last : NULL));
     return true;
 }
 

@@ -109,7 +109,7 @@ static bool read_movements(struct call *call, const struct store_ops *ops, struc
         render_movement(json, &rows[shown].movement, input->sku);
         last.after_number = rows[shown].sequence;
     }
-    list_end(call, &input->list, more || shown<count, shown> 0 ? &last : NULL);
+    list_end(call, &input->list, (more || shown < count), (shown > 0 ? &last : NULL));
     return true;
 }
 

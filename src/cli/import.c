@@ -127,7 +127,7 @@ static void take_refusal(void *context, size_t line, struct text reason)
     show_line(context, line, reason);
 }
 
-/* ---- The two passes ---- */
+/* ---- The passes ---- */
 
 static bool read_through(struct import *import, const char *pass, struct fault *fault)
 {
@@ -280,7 +280,7 @@ static int import_file(struct import *import, struct database *database)
     return exit_status;
 }
 
-/* The file is read twice, so it must be one, and not a pipe. */
+/* The file is read once to be checked, once to be compared and once to be written, so it must be one, and not a pipe. */
 static bool open_file(struct import *import)
 {
     struct stat status;
@@ -290,8 +290,9 @@ static bool open_file(struct import *import)
         return false;
     }
     if (!S_ISREG(status.st_mode)) {
-        console_error("%s is no regular file; import reads its file twice, so save what comes from a pipe first",
-                      import->path);
+        console_error(
+            "%s is no regular file; import reads its file more than once, so save what comes from a pipe first",
+            import->path);
         close(import->file);
         return false;
     }

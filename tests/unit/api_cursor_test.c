@@ -3,23 +3,9 @@
 
 #include "cmocka_all.h"
 
+#include "support/test_arena.h"
+
 #include "api/cursor.h"
-
-static struct arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = arena_new(4096);
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static const struct page POSITION = {
     .after_id = {{1, 162, 7, 4, 107, 209, 119, 23, 139, 79, 251, 19, 199, 87, 12, 255}},

@@ -3,25 +3,11 @@
 
 #include "cmocka_all.h"
 
+#include "support/test_arena.h"
+
 #include "api/json_input.h"
 #include "api/order_input.h"
 #include "domain/limits.h"
-
-static struct arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = arena_new(4096);
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 /* Reads an order out of a body; the errors say what was wrong with it. */
 static struct field_errors read_order(const char *body, struct place_order *ret_order)

@@ -1,24 +1,10 @@
 #include "cmocka_all.h"
 
+#include "support/test_arena.h"
+
 #include "api/query.h"
 
 static const char *const NAMES[] = {"limit", "sku", "created_after", NULL};
-
-static struct arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = arena_new(4096);
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static struct query parse(const char *raw, struct field_errors *errors)
 {

@@ -2,26 +2,12 @@
 
 #include "cmocka_all.h"
 
+#include "support/test_arena.h"
+
 #include "api/idempotency_key.h"
 #include "api/if_match.h"
 #include "api/media_type.h"
 #include "api/routes.h"
-
-static struct arena *arena;
-
-static int make_arena(void **state)
-{
-    (void)state;
-    arena = arena_new(4096);
-    return 0;
-}
-
-static int free_arena(void **state)
-{
-    (void)state;
-    arena_free(arena);
-    return 0;
-}
 
 static const char *find(enum http_method method, const char *path, struct text *ret_parameter, struct text *ret_allow)
 {

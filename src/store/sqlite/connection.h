@@ -29,7 +29,7 @@ struct connection {
 };
 
 /* Opens the file without reading it yet (open_flags: SQLITE_OPEN_...). The connection stays where it is in memory until
- * it is closed. On failure there is nothing to close. A connection stays where it was opened. */
+ * it is closed. On failure there is nothing to close. */
 MUST_USE bool connection_open(const char *path, int open_flags, struct connection *ret_connection, struct fault *fault);
 /* Settings that read the file's head: before anything else is done with the connection. */
 MUST_USE bool connection_configure(struct connection *connection, size_t cache_bytes, struct fault *fault);
