@@ -13,7 +13,7 @@ enum fault_kind {
     FAULT_CONFLICT,        /* a version guard failed: load fresh facts and plan again */
     FAULT_CONSTRAINT,      /* the database refused one of the rows: isolate the command that made it */
     FAULT_OUTCOME_UNKNOWN, /* COMMIT was sent and its answer never came */
-    FAULT_TIMEOUT,         /* a read took longer than its limit */
+    FAULT_TIMEOUT,         /* a read, or the wait for a lock, took longer than its limit */
     FAULT_SCHEMA,          /* the database is newer or older than this program, or is not Holdfast's */
     FAULT_INTERNAL         /* corruption or a bug */
 };

@@ -30,6 +30,7 @@ void wanted_init(struct wanted *wanted, struct arena *arena)
 {
     table_init(&wanted->skus, arena);
     table_init(&wanted->order_ids, arena);
+    table_init(&wanted->due_ids, arena);
     table_init(&wanted->product_ids, arena);
     table_init(&wanted->payment_references, arena);
     table_init(&wanted->idempotency_keys, arena);
@@ -45,6 +46,11 @@ void wanted_add_sku(struct wanted *wanted, struct text sku)
 void wanted_add_order(struct wanted *wanted, const struct uuid *order_id)
 {
     want(&wanted->order_ids, id_key(order_id));
+}
+
+void wanted_add_due(struct wanted *wanted, const struct uuid *order_id)
+{
+    want(&wanted->due_ids, id_key(order_id));
 }
 
 void wanted_add_product(struct wanted *wanted, const struct uuid *product_id)
@@ -85,6 +91,7 @@ void facts_init(struct facts *facts, struct arena *arena, int64_t now_ms, struct
     table_init(&facts->products, arena);
     table_init(&facts->payment_owners, arena);
     table_init(&facts->idempotency, arena);
+    table_init(&facts->elsewhere, arena);
     table_init(&facts->purchases, arena);
 }
 
@@ -115,6 +122,11 @@ void facts_put_idempotency(struct facts *facts, struct idempotency_record *recor
     table_put(&facts->idempotency, record->key, record);
 }
 
+void facts_put_elsewhere(struct facts *facts, const struct uuid *order_id)
+{
+    want(&facts->elsewhere, id_key(order_id));
+}
+
 void facts_put_purchase(struct facts *facts, struct purchase *purchase)
 {
     table_put(&facts->purchases, purchase_key(facts->arena, purchase->customer_id, purchase->sku), purchase);
@@ -128,6 +140,11 @@ struct variant *facts_variant(const struct facts *facts, struct text sku)
 struct order *facts_order(const struct facts *facts, const struct uuid *id)
 {
     return table_find(&facts->orders, id_key(id));
+}
+
+bool facts_is_elsewhere(const struct facts *facts, const struct uuid *order_id)
+{
+    return table_find(&facts->elsewhere, id_key(order_id)) != NULL;
 }
 
 struct product *facts_product(const struct facts *facts, const struct uuid *id)

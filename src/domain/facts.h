@@ -52,6 +52,7 @@ struct purchase {
 struct wanted {
     struct table skus;
     struct table order_ids;
+    struct table due_ids; /* orders whose timeout is due: another server that has one in hand is not waited for */
     struct table product_ids;
     struct table payment_references;
     struct table idempotency_keys;
@@ -79,6 +80,8 @@ struct facts {
     int64_t now_ms;
     struct uuid_source *ids;
     struct policy policy;
+    /* Set by the store: there are overdue holds beside those that were asked for. */
+    bool overdue_left;
     /* Holds that are overdue were left for a later batch: a shortage may be theirs, so it must not be judged yet. */
     bool sweep_pending;
 
@@ -88,6 +91,7 @@ struct facts {
     struct table payment_owners; /* payment reference -> struct payment_owner * */
     struct table idempotency;    /* key -> struct idempotency_record * */
     struct table purchases;      /* purchase_key() -> struct purchase * */
+    struct table elsewhere;      /* due_ids that another server has in hand, or has had: not loaded */
 
     /* New rows, in the order they were decided. Changed rows are found by comparing with loaded_*. */
     struct movement_list movements;
@@ -98,6 +102,7 @@ struct facts {
 void wanted_init(struct wanted *wanted, struct arena *arena);
 void wanted_add_sku(struct wanted *wanted, struct text sku);
 void wanted_add_order(struct wanted *wanted, const struct uuid *order_id); /* *order_id must outlive the batch */
+void wanted_add_due(struct wanted *wanted, const struct uuid *order_id);   /* the same */
 void wanted_add_product(struct wanted *wanted, const struct uuid *product_id);
 void wanted_add_payment_reference(struct wanted *wanted, struct text reference);
 void wanted_add_idempotency_key(struct wanted *wanted, struct text key);
@@ -112,10 +117,12 @@ void facts_put_order(struct facts *facts, struct order *order);
 void facts_put_product(struct facts *facts, struct product *product);
 void facts_put_payment_owner(struct facts *facts, struct text reference, struct uuid order_id);
 void facts_put_idempotency(struct facts *facts, struct idempotency_record *record);
+void facts_put_elsewhere(struct facts *facts, const struct uuid *order_id); /* *order_id outlives the facts */
 void facts_put_purchase(struct facts *facts, struct purchase *purchase);
 
 struct variant *facts_variant(const struct facts *facts, struct text sku); /* NULL where there is none */
 struct order *facts_order(const struct facts *facts, const struct uuid *id);
+bool facts_is_elsewhere(const struct facts *facts, const struct uuid *order_id);
 struct product *facts_product(const struct facts *facts, const struct uuid *id);
 const struct payment_owner *facts_payment_owner(const struct facts *facts, struct text reference);
 struct idempotency_record *facts_idempotency(const struct facts *facts, struct text key);

@@ -19,6 +19,8 @@ static bool take_due(struct batch_run *run, int64_t now_ms, struct fault *fault)
     run->due_count = 0;
     run->due_left = false;
     run->has_stale = false;
+    run->elsewhere_count = 0;
+    run->due_unseen = false;
     if (run->next_due_ms > now_ms) {
         return true;
     }
@@ -51,7 +53,7 @@ static bool load(struct batch_run *run, struct facts *facts, struct fault *fault
     struct wanted wanted;
     wanted_init(&wanted, run->arena);
     for (size_t i = 0; i < run->due_count; i++) {
-        wanted_add_order(&wanted, &run->due[i]);
+        wanted_add_due(&wanted, &run->due[i]);
     }
     for (size_t i = 0; i < run->command_count; i++) {
         command_want(run->commands[i], &wanted);
@@ -64,7 +66,9 @@ static void decide(struct batch_run *run, struct facts *facts)
 {
     for (size_t i = 0; i < run->due_count; i++) {
         struct order *order = facts_order(facts, &run->due[i]);
-        if (order == NULL || !expire_order_decide(facts, order)) {
+        if (facts_is_elsewhere(facts, &run->due[i])) {
+            run->elsewhere_count++;
+        } else if (order == NULL || !expire_order_decide(facts, order)) {
             run->stale = run->due[i];
             run->has_stale = true;
         }
@@ -118,7 +122,8 @@ bool batch_run(struct batch_run *run, struct fault *fault)
         run->ops->batch_rollback(run->store);
         return false;
     }
-    facts.sweep_pending = run->due_left && run->may_wait;
+    run->due_unseen = facts.overdue_left;
+    facts.sweep_pending = (run->due_left || facts.overdue_left || facts.elsewhere.count > 0) && run->may_wait;
     decide(run, &facts);
     if (facts.change_count == 0) {
         run->ops->batch_rollback(run->store); /* refusals write nothing */

@@ -35,8 +35,10 @@ struct batch_run {
     struct uuid due_first; /* the earliest of them, for a caller whose arena is gone */
     struct uuid stale;     /* one that was due and did not expire: its timeout is not its order's any more */
     bool has_stale;
-    bool due_left; /* more is due than was taken (those skipped not counted) */
-    bool changed;  /* something was written */
+    size_t elsewhere_count; /* of the due ones: another server has them in hand */
+    bool due_unseen;        /* more is due, of which this server did not know */
+    bool due_left;          /* more is due than was taken (those skipped not counted) */
+    bool changed;           /* something was written */
 };
 
 MUST_USE bool batch_run(struct batch_run *run, struct fault *fault);

@@ -12,7 +12,8 @@
 
 #define BATCH_ARENA_CHUNK_BYTES (256 * 1024)
 #define FREE_BATCHES_MAX 8
-#define REPLANS_MAX 8
+#define REPLANS_MAX 8    /* for versions that moved, ... */
+#define LOCK_WAITS_MAX 2 /* ... and for a lock that somebody else keeps: each try waits for it */
 #define SKIPPED_MAX 256
 #define PARKED_US_MAX 5000000 /* a command waits for the sweep no longer; then it is decided as things are */
 #define SET_ASIDE_LOG_US 1000000
@@ -252,6 +253,11 @@ static void isolate_timeout(struct committer *committer, const struct batch_run 
     }
 }
 
+static int64_t store_now_ms(const struct committer *committer)
+{
+    return committer->options.ops->now(committer->options.store);
+}
+
 /* When the next timeout is due: after every transaction that may have moved it. */
 static void look_next_due(struct committer *committer)
 {
@@ -264,6 +270,9 @@ static void look_next_due(struct committer *committer)
 
 static void note_sweep_success(struct committer *committer, const struct batch_run *run)
 {
+    if (run->due_unseen) {
+        committer->next_due_ms = 0; /* look into the next batch */
+    }
     if (run->has_stale) {
         set_aside(committer, run->stale, LOG_WARN, "its timeout is due and its state is not (see holdfast audit)");
     }
@@ -272,8 +281,9 @@ static void note_sweep_success(struct committer *committer, const struct batch_r
                                      ? committer->sweep_limit * 2
                                      : committer->options.sweep_max;
     }
-    if (run->due_count == 0 && !run->due_left && committer->next_due_ms <= clock_unix_ms()) {
-        /* Only set-aside ones are due, or the store's clock is behind ours, or the deadline was not known. */
+    bool none_to_take = run->due_count == 0 && !run->due_left && committer->next_due_ms <= store_now_ms(committer);
+    if (none_to_take || (run->due_count > 0 && run->due_count == run->elsewhere_count)) {
+        /* Only set-aside ones are due, or another server is at them, or the deadline was not known. */
         committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_RECHECK_US;
         look_next_due(committer);
     }
@@ -297,7 +307,10 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
         }
         batch_give_back(committer, batch);
         counter_add(&committer->options.metrics->store_errors[fault->kind], 1);
-        if (fault->kind != FAULT_CONFLICT || replans == REPLANS_MAX) {
+        int replans_max = fault->kind == FAULT_CONFLICT  ? REPLANS_MAX
+                          : fault->kind == FAULT_TIMEOUT ? LOCK_WAITS_MAX
+                                                         : 0;
+        if (replans >= replans_max) {
             return false;
         }
         counter_add(&committer->options.metrics->batches_replanned, 1);
@@ -400,7 +413,7 @@ static int64_t min_int64(int64_t a, int64_t b)
 /* Until the next timeout is due, 0 where it is. */
 static int64_t wait_us(const struct committer *committer)
 {
-    int64_t until_due_ms = committer->next_due_ms - clock_unix_ms();
+    int64_t until_due_ms = committer->next_due_ms - store_now_ms(committer);
     if (until_due_ms > 0) {
         return min_int64(until_due_ms, WAIT_US_MAX / 1000) * 1000;
     }

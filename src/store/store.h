@@ -6,9 +6,10 @@
  * Threads: one thread at a time uses a store's writing side (batches, migration, administration). Each reader belongs
  * to one thread at a time; readers and the writing side run side by side.
  *
- * Faults: every function that returns bool fills *fault when it returns false. FAULT_CONFLICT from batch_save means
- * that a version guard failed (load afresh, plan again), FAULT_CONSTRAINT that the database refused a row (split the
- * batch), FAULT_UNAVAILABLE that nothing can be written now, FAULT_OUTCOME_UNKNOWN only ever comes from batch_commit.
+ * Faults: every function that returns bool fills *fault when it returns false. In a batch FAULT_CONFLICT means that
+ * somebody else was faster, by a version guard or otherwise (load afresh, plan again), FAULT_CONSTRAINT that the
+ * database refused a row (split the batch), FAULT_TIMEOUT that a row stayed locked for too long, FAULT_UNAVAILABLE that
+ * nothing can be written now. FAULT_OUTCOME_UNKNOWN only ever comes from batch_commit.
  * After a fault in a batch the caller rolls back. */
 
 #include <stdbool.h>
@@ -24,13 +25,14 @@ struct store;
 struct reader;
 
 struct store_options {
-    const char *location;     /* what follows the scheme: a path, or the whole URI */
-    bool create;              /* make the database where there is none */
-    bool serve;               /* this process serves it: at most one at a time on an embedded database */
-    int64_t (*unix_ms)(void); /* the clock; NULL: the system's. A store with a clock of its own ignores it */
-    size_t cache_bytes;       /* page cache of the writing side; 0: the store's default */
-    int64_t read_timeout_ms;  /* a read that takes longer ends with FAULT_TIMEOUT; 0: the store's default */
-    int64_t idempotency_ms;   /* how long keys are kept at least; 0: 24 hours */
+    const char *location;      /* what follows the scheme: a path, or the whole URI */
+    const char *read_location; /* a replica, for lists and never for what decides; NULL: none */
+    bool create;               /* make the database where there is none */
+    bool serve;                /* this process serves it: at most one at a time on an embedded database */
+    int64_t (*unix_ms)(void);  /* the clock; NULL: the store's own (the system's, or the database server's) */
+    size_t cache_bytes;        /* page cache of the writing side; 0: the store's default */
+    int64_t read_timeout_ms;   /* a read that takes longer ends with FAULT_TIMEOUT; 0: the store's default */
+    int64_t idempotency_ms;    /* how long keys are kept at least; 0: 24 hours */
 };
 
 struct migration_report {
@@ -126,6 +128,7 @@ struct audit_sink {
 
 struct store_ops {
     const char *name; /* "sqlite" */
+    bool embedded;    /* this program's alone: whoever writes to it brings its schema up to date without being asked */
 
     /* Lifecycle. open does not migrate; migrate brings an older schema (or none) to this program's, and refuses a
      * newer one with FAULT_SCHEMA. schema_check: FAULT_SCHEMA where the schema is not exactly this program's. */
@@ -134,12 +137,17 @@ struct store_ops {
     bool (*schema_check)(struct store *store, struct fault *fault) MUST_USE;
     void (*close)(struct store *store); /* takes NULL; readers are closed before */
 
+    /* The clock that deadlines are measured by, as far as it is known without asking. Any thread. */
+    int64_t (*now)(const struct store *store);
+
     /* A batch: begin, (due,) load, save, commit; or rollback at any point after begin. `now` never goes back within one
-     * open store, but for a clock that was far ahead and was put right. due: ids of drafts whose deadline is at or before now_ms, earliest first, at most `max`;
-     * *ret_more: others are left. load: fills the facts with whatever of `wanted` exists; orders come with their
-     * lines, payments and variants, products with their variants; may be called again for further keys.
-     * save: writes every new and changed row with guards (a version that is not the loaded one is FAULT_CONFLICT),
-     * numbers the events, and keeps exactly one timeout job per draft; the facts stay until commit or rollback. */
+     * open store, but for a clock that was far ahead and was put right; load moves facts->now_ms on to what it is once
+     * everything is loaded (where rows had to be waited for, later than begin said). due: ids of drafts whose deadline
+     * is at or before now_ms, earliest first, at most `max`; *ret_more: others are left. load: fills the facts with
+     * whatever of `wanted` exists; orders come with their lines, payments and variants, products with their variants;
+     * may be called again for further keys. save: every new and changed row with guards (a version that is not the
+     * loaded one is FAULT_CONFLICT), the events' numbers, and exactly one timeout job per draft; the facts stay until
+     * commit or rollback. A store may do the writing in commit, where the faults of save come from then. */
     bool (*batch_begin)(struct store *store, int64_t *ret_now_ms, struct fault *fault) MUST_USE;
     bool (*batch_due)(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
                       bool *ret_more, struct fault *fault) MUST_USE;

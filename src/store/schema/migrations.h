@@ -13,5 +13,7 @@ struct schema_migration {
 
 extern const struct schema_migration SQLITE_MIGRATIONS[];
 extern const size_t SQLITE_MIGRATION_COUNT;
+extern const struct schema_migration POSTGRES_MIGRATIONS[];
+extern const size_t POSTGRES_MIGRATION_COUNT;
 
 #endif

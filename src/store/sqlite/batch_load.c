@@ -96,6 +96,18 @@ static struct uuid id_of(struct text key)
     return id;
 }
 
+static bool load_orders(struct row_loader *loader, const struct table *ids, struct fault *fault)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        struct uuid id = id_of(ids->entries[i].key);
+        struct order *order;
+        if (!load_order_by_id(loader, &id, &order, fault)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool load_products_and_orders(struct row_loader *loader, const struct wanted *wanted, struct fault *fault)
 {
     for (size_t i = 0; i < wanted->product_ids.count; i++) {
@@ -105,14 +117,7 @@ static bool load_products_and_orders(struct row_loader *loader, const struct wan
             return false;
         }
     }
-    for (size_t i = 0; i < wanted->order_ids.count; i++) {
-        struct uuid id = id_of(wanted->order_ids.entries[i].key);
-        struct order *order;
-        if (!load_order_by_id(loader, &id, &order, fault)) {
-            return false;
-        }
-    }
-    return true;
+    return load_orders(loader, &wanted->order_ids, fault) && load_orders(loader, &wanted->due_ids, fault);
 }
 
 static bool load_payment_owner(struct row_loader *loader, struct text reference, struct fault *fault)

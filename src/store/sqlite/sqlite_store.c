@@ -176,6 +176,11 @@ static void sqlite_batch_rollback(struct store *store)
     store_unlock_writing(store);
 }
 
+static int64_t sqlite_now(const struct store *store)
+{
+    return store->unix_ms();
+}
+
 static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
 {
     assert(!store->in_batch);
@@ -307,10 +312,12 @@ static bool sqlite_read_ping(struct reader *reader, struct fault *fault)
 
 const struct store_ops SQLITE_STORE = {
     .name = "sqlite",
+    .embedded = true,
     .open = sqlite_open,
     .migrate = sqlite_migrate,
     .schema_check = sqlite_schema_check,
     .close = sqlite_close,
+    .now = sqlite_now,
     .batch_begin = sqlite_batch_begin,
     .batch_due = sqlite_batch_due,
     .batch_load = sqlite_batch_load,

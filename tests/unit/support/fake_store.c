@@ -242,6 +242,12 @@ static void apply(struct store *store, const struct facts *facts)
 
 /* ---- The batch ---- */
 
+static int64_t fake_now(const struct store *store)
+{
+    (void)store;
+    return clock_unix_ms();
+}
+
 static bool fake_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
 {
     if (!enter(store, FAKE_BEGIN, NULL, fault)) {
@@ -301,6 +307,15 @@ static bool fake_batch_due(struct store *store, int64_t now_ms, size_t max, stru
     return true;
 }
 
+static void load_orders(struct store *store, const struct table *ids, struct facts *facts)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        struct uuid id;
+        memcpy(id.bytes, ids->entries[i].key.bytes, sizeof(id.bytes));
+        (void)load_order(store, &id, facts);
+    }
+}
+
 static bool fake_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
 {
     if (!enter(store, FAKE_LOAD, NULL, fault)) {
@@ -310,11 +325,8 @@ static bool fake_batch_load(struct store *store, const struct wanted *wanted, st
     for (size_t i = 0; i < wanted->skus.count; i++) {
         (void)load_variant(store, wanted->skus.entries[i].key, facts);
     }
-    for (size_t i = 0; i < wanted->order_ids.count; i++) {
-        struct uuid id;
-        memcpy(id.bytes, wanted->order_ids.entries[i].key.bytes, sizeof(id.bytes));
-        (void)load_order(store, &id, facts);
-    }
+    load_orders(store, &wanted->order_ids, facts);
+    load_orders(store, &wanted->due_ids, facts);
     for (size_t i = 0; i < wanted->payment_references.count; i++) {
         load_payment_owner(store, wanted->payment_references.entries[i].key, facts);
     }
@@ -416,6 +428,7 @@ static bool fake_read_ping(struct reader *reader, struct fault *fault)
 
 const struct store_ops FAKE_STORE_OPS = {
     .name = "fake",
+    .now = fake_now,
     .batch_begin = fake_batch_begin,
     .batch_due = fake_batch_due,
     .batch_load = fake_batch_load,

@@ -1,0 +1,135 @@
+/* A batch is two exchanges: begin and load, then save and commit. batch_begin sends nothing, batch_save only queues. */
+
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "store/postgres/postgres_internal.h"
+#include "store/postgres/values.h"
+
+#define RESOLVE_US_MAX INT64_C(8000000) /* how long a commit's fate is asked after */
+#define RESOLVE_PAUSE_US 20000
+
+static const struct statement BEGIN = {"begin", "BEGIN"};
+static const struct statement ROLLBACK = {"rollback", "ROLLBACK"};
+static const struct statement COMMIT = {"commit", "COMMIT"};
+
+/* Waits until the transaction that is asked after has ended (it holds the row), and being a transaction itself is only
+ * answered once it, and so the other before it, is as durable as this database makes things. */
+static const struct statement READ_MARKER = {
+    "read_marker", "UPDATE writers SET written_at = clock_timestamp() WHERE writer_id = $1::uuid RETURNING batch"};
+
+bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
+{
+    bool is_new;
+    assert(!store->in_batch);
+    if (!postgres_get_ready(store, fault) || !session_connect(store->session, &is_new, fault)) {
+        return false;
+    }
+    if (is_new && !store_look(store, fault)) {
+        return false;
+    }
+    store->in_batch = true;
+    store->has_begun = false;
+    store->must_lock = store->has_saved;
+    store->has_saved = false;
+    *ret_now_ms = store_advance(store);
+    return true;
+}
+
+void batch_queue_begin(struct store *store)
+{
+    if (!store->has_begun) {
+        (void)session_parameters(store->session);
+        (void)session_queue(store->session, &BEGIN);
+        store->has_begun = true;
+    }
+}
+
+void postgres_batch_rollback(struct store *store)
+{
+    struct fault ignored;
+    if (!store->in_batch) {
+        return;
+    }
+    store->in_batch = false;
+    store->due.is_known = false; /* what was taken out of it may not be there any more */
+    /* Where statements are queued they run first, and one that fails keeps the first ROLLBACK from being reached. */
+    for (int i = 0; i < 2 && store->has_begun && session_is_connected(store->session); i++) {
+        (void)session_parameters(store->session);
+        (void)session_queue(store->session, &ROLLBACK);
+        store->has_begun = !session_exchange(store->session, &ignored);
+    }
+    if (store->has_begun) {
+        session_disconnect(store->session);
+        store->has_begun = false;
+    }
+}
+
+/* COMMIT was sent, and the connection lost before its answer. True: it is known what became of it. */
+static bool resolve(struct store *store, bool *ret_is_committed)
+{
+    struct fault ignored;
+    int64_t until_us = clock_monotonic_us() + RESOLVE_US_MAX;
+    do {
+        if (session_connect(store->session, NULL, &ignored)) {
+            parameter_uuid(session_parameters(store->session), store->writer_id);
+            size_t number = session_queue(store->session, &READ_MARKER);
+            if (session_exchange(store->session, &ignored)) {
+                const PGresult *marker = session_result(store->session, number);
+                *ret_is_committed = PQntuples(marker) == 1 && value_int64(marker, 0, 0) == store->batch;
+                return true;
+            }
+        }
+        (void)usleep(RESOLVE_PAUSE_US);
+    } while (clock_monotonic_us() < until_us);
+    return false;
+}
+
+static bool is_committed(const PGresult *commit)
+{
+    /* PQcmdStatus wants to write: in a transaction that had failed, COMMIT would answer ROLLBACK. */
+    return commit != NULL && PQresultStatus(commit) == PGRES_COMMAND_OK &&
+           strcmp(PQcmdStatus((PGresult *)(uintptr_t)commit), "COMMIT") == 0;
+}
+
+static void take_commit(struct store *store)
+{
+    atomic_store_explicit(&store->live_holds, value_int64(session_result(store->session, store->counted), 0, 0),
+                          memory_order_relaxed);
+    store_take_due(store, session_result(store->session, store->looked));
+    store->in_batch = false;
+}
+
+bool postgres_batch_commit(struct store *store, struct fault *fault)
+{
+    bool was_committed;
+    assert(store->in_batch);
+    (void)session_parameters(store->session);
+    size_t number = session_queue(store->session, &COMMIT);
+    bool is_answered = session_exchange(store->session, fault);
+    if (is_committed(session_result(store->session, number))) {
+        take_commit(store);
+        return true;
+    }
+    if (is_answered) {
+        session_disconnect(store->session);
+        return fault_set(fault, FAULT_INTERNAL, "a COMMIT was answered otherwise");
+    }
+    if (session_is_connected(store->session)) {
+        return false; /* a statement failed, and COMMIT was not reached */
+    }
+    if (!resolve(store, &was_committed)) {
+        store->in_batch = false;
+        fault->kind = FAULT_OUTCOME_UNKNOWN;
+        return false;
+    }
+    store->in_batch = false;
+    store->due.is_known = false;
+    if (was_committed) {
+        return true;
+    }
+    fault->kind = FAULT_CONFLICT; /* it is not there: plan it again */
+    return false;
+}

@@ -1,0 +1,431 @@
+#include <assert.h>
+#include <string.h>
+
+#include "store/postgres/postgres_internal.h"
+#include "store/postgres/rows.h"
+#include "store/postgres/values.h"
+
+/* One exchange. Rows that are going to change are locked, everywhere in the same order, so that servers cannot wait for
+ * each other in a circle: orders by id, then due orders (not waited for), then stock levels by variant. Each statement
+ * sees what was committed before it began, so what is read behind a lock is as new as the lock. Products and variants
+ * are not locked: they change rarely, and their updates are guarded. */
+
+static const struct statement LOCK_ORDERS = {
+    "lock_orders",
+    "SELECT " ORDER_COLUMNS " FROM orders o WHERE o.order_id = ANY ($1::uuid[]) ORDER BY o.order_id FOR UPDATE"};
+static const struct statement LOCK_DUE = {"lock_due",
+                                          "SELECT " ORDER_COLUMNS " FROM orders o WHERE o.order_id = ANY ($1::uuid[]) "
+                                          "ORDER BY o.order_id FOR UPDATE SKIP LOCKED"};
+/* Another server may have been faster between our look at the jobs and the lock. */
+static const struct statement CHECK_DUE = {
+    "check_due", "SELECT j.order_id FROM unnest($1::uuid[], $2::timestamptz[]) AS w(order_id, run_at) "
+                 "JOIN jobs j ON j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = w.run_at AND j.order_id = w.order_id"};
+static const struct statement LOCK_VARIANTS = {"lock_variants", "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES
+                                                                " WHERE v.sku = ANY ($1::text[]) "
+                                                                "ORDER BY v.variant_id FOR UPDATE OF s"};
+/* Locking writes, and while everything is sold out there is nothing else to write: behind a batch that only refused, the
+ * next one looks first. Should it find something to change after all, the guards of its updates stand in for the locks. */
+static const struct statement SELECT_VARIANTS = {"select_variants", "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES
+                                                                    " WHERE v.sku = ANY ($1::text[])"};
+/* The same for whatever names variants: $2 orders, $3 products, $4 the products of the SKUs, too. */
+static const struct statement LOCK_ALL_VARIANTS = {
+    "lock_all_variants",
+    "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES " WHERE v.variant_id IN ("
+    "SELECT variant_id FROM product_variants WHERE sku = ANY ($1::text[]) "
+    "UNION SELECT variant_id FROM order_items WHERE order_id = ANY ($2::uuid[]) "
+    "UNION SELECT variant_id FROM product_variants WHERE product_id = ANY ($3::uuid[]) "
+    "UNION SELECT m.variant_id FROM product_variants m JOIN product_variants w ON w.product_id = m.product_id "
+    "WHERE w.sku = ANY ($4::text[])) ORDER BY v.variant_id FOR UPDATE OF s"};
+static const struct statement SELECT_ITEMS = {"select_items", "SELECT " ITEM_COLUMNS
+                                                              " FROM order_items i WHERE i.order_id = ANY ($1::uuid[]) "
+                                                              "ORDER BY i.order_id, i.line"};
+static const struct statement SELECT_PAYMENTS = {
+    "select_payments", "SELECT " PAYMENT_COLUMNS " FROM payments p WHERE p.order_id = ANY ($1::uuid[]) "
+                       "ORDER BY p.order_id, p.number"};
+static const struct statement SELECT_PRODUCTS = {
+    "select_products", "SELECT " PRODUCT_COLUMNS " FROM products p WHERE p.product_id IN ("
+                       "SELECT unnest($1::uuid[]) UNION SELECT product_id FROM product_variants "
+                       "WHERE sku = ANY ($2::text[]))"};
+static const struct statement SELECT_PAYMENT_OWNERS = {
+    "select_payment_owners",
+    "SELECT payment_reference, order_id FROM payments WHERE payment_reference = ANY ($1::text[])"};
+static const struct statement SELECT_KEYS = {
+    "select_keys", "SELECT key, fingerprint, created_at, order_id, status, body, location, version "
+                   "FROM idempotency_keys WHERE key = ANY ($1::text[])"};
+/* Of variants with a limit; $1: now. */
+static const struct statement SELECT_PURCHASED = {
+    "select_purchased",
+    "SELECT w.customer_id, w.sku, coalesce((SELECT sum(i.quantity) FROM orders o "
+    "JOIN order_items i ON i.order_id = o.order_id AND i.variant_id = v.variant_id "
+    "WHERE o.customer_id = w.customer_id "
+    "AND (o.status = 'paid' OR (o.status = 'draft' AND o.expires_at > $1::timestamptz))), 0)::bigint "
+    "FROM unnest($2::text[], $3::text[]) AS w(customer_id, sku) "
+    "JOIN product_variants v ON v.sku = w.sku AND v.max_per_customer IS NOT NULL"};
+/* The time at which all that is loaded was true, and how many timeouts are due by then (by $1 where the caller has a
+ * clock of its own), counted up to $2. */
+static const struct statement SELECT_NOW = {
+    "select_now",
+    "SELECT clock_timestamp(), (SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
+    "AND run_at <= coalesce($1::timestamptz, statement_timestamp()) LIMIT $2::bigint) AS overdue)"};
+
+#define NOT_SENT SIZE_MAX
+
+/* Where in the exchange the results are. */
+struct load {
+    struct store *store;
+    const struct wanted *wanted;
+    struct facts *facts;
+    size_t orders;
+    size_t due;
+    size_t due_jobs;
+    size_t variants;
+    size_t items;
+    size_t payments;
+    size_t products;
+    size_t payment_owners;
+    size_t keys;
+    size_t purchased;
+    size_t now;
+    size_t due_count; /* asked for */
+};
+
+static const enum value_type UUIDS[] = {VALUE_UUID};
+static const enum value_type TEXTS[] = {VALUE_TEXT};
+static const enum value_type PAIRS[] = {VALUE_TEXT, VALUE_TEXT};
+static const enum value_type DUE_COLUMNS[] = {VALUE_UUID, VALUE_TIME};
+
+/* Keys of ids are the ids' own bytes. */
+static const struct uuid *id_of(struct text key)
+{
+    assert(key.length == sizeof(struct uuid));
+    return (const struct uuid *)(const void *)key.bytes;
+}
+
+static bool is_known_order(const struct load *load, struct text key)
+{
+    return table_find(&load->facts->orders, key) != NULL;
+}
+
+/* As one more column behind those that there are. */
+static void add_texts(struct parameters *parameters, const struct table *keys, const struct table *known)
+{
+    parameters_columns(parameters, TEXTS, 1);
+    for (size_t i = 0; i < keys->count; i++) {
+        if (known == NULL || table_find(known, keys->entries[i].key) == NULL) {
+            row_text(parameters, keys->entries[i].key);
+        }
+    }
+}
+
+static void add_orders(struct parameters *parameters, const struct load *load, bool wanted, bool due)
+{
+    parameters_columns(parameters, UUIDS, 1);
+    for (size_t i = 0; wanted && i < load->wanted->order_ids.count; i++) {
+        struct text key = load->wanted->order_ids.entries[i].key;
+        if (!is_known_order(load, key)) {
+            row_uuid(parameters, id_of(key));
+        }
+    }
+    for (size_t i = 0; due && i < load->wanted->due_ids.count; i++) {
+        struct text key = load->wanted->due_ids.entries[i].key;
+        if (!is_known_order(load, key) && table_find(&load->wanted->order_ids, key) == NULL) {
+            row_uuid(parameters, id_of(key));
+        }
+    }
+}
+
+/* Queues a statement whose last column was just filled; not where that is empty. */
+static size_t queue_filled(struct load *load, const struct parameters *parameters, const struct statement *statement)
+{
+    return parameters_row_count(parameters) == 0 ? NOT_SENT : session_queue(load->store->session, statement);
+}
+
+/* Of the due list, those that are asked for and not wanted anyway: they keep the list's order. */
+static void queue_due_check(struct load *load)
+{
+    const struct due_list *due = &load->store->due;
+    struct parameters *parameters = session_parameters(load->store->session);
+    parameters_columns(parameters, DUE_COLUMNS, 2);
+    for (size_t i = 0; i < due->count; i++) {
+        struct text key = {(const char *)due->ids[i].bytes, sizeof(due->ids[i].bytes)};
+        if (table_find(&load->wanted->due_ids, key) != NULL) {
+            row_uuid(parameters, &due->ids[i]);
+            row_time(parameters, due->run_at_ms[i]);
+        }
+    }
+    load->due_jobs = queue_filled(load, parameters, &CHECK_DUE);
+}
+
+static void queue_orders(struct load *load)
+{
+    struct parameters *parameters = session_parameters(load->store->session);
+    add_orders(parameters, load, true, false);
+    load->orders = queue_filled(load, parameters, &LOCK_ORDERS);
+    parameters = session_parameters(load->store->session);
+    add_orders(parameters, load, false, true);
+    load->due_count = parameters_row_count(parameters);
+    load->due = queue_filled(load, parameters, &LOCK_DUE);
+    if (load->due_count > 0) {
+        queue_due_check(load);
+    }
+}
+
+static void queue_lines_and_payments(struct load *load)
+{
+    struct parameters *parameters = session_parameters(load->store->session);
+    add_orders(parameters, load, true, true);
+    load->items = queue_filled(load, parameters, &SELECT_ITEMS);
+    parameters = session_parameters(load->store->session);
+    add_orders(parameters, load, true, true);
+    load->payments = queue_filled(load, parameters, &SELECT_PAYMENTS);
+}
+
+static void add_products(struct parameters *parameters, const struct load *load)
+{
+    parameters_columns(parameters, UUIDS, 1);
+    for (size_t i = 0; i < load->wanted->product_ids.count; i++) {
+        struct text key = load->wanted->product_ids.entries[i].key;
+        if (facts_product(load->facts, id_of(key)) == NULL) {
+            row_uuid(parameters, id_of(key));
+        }
+    }
+}
+
+static void add_skus_of_products(struct parameters *parameters, const struct load *load)
+{
+    parameters_columns(parameters, TEXTS, 1);
+    for (size_t i = 0; load->wanted->products_of_skus && i < load->wanted->skus.count; i++) {
+        row_text(parameters, load->wanted->skus.entries[i].key);
+    }
+}
+
+/* Most batches name SKUs and nothing else. */
+static void queue_variants(struct load *load)
+{
+    struct parameters *parameters = session_parameters(load->store->session);
+    add_texts(parameters, &load->wanted->skus, &load->facts->variants);
+    bool only_skus = load->orders == NOT_SENT && load->due == NOT_SENT && load->wanted->product_ids.count == 0 &&
+                     !load->wanted->products_of_skus;
+    if (only_skus) {
+        load->variants = queue_filled(load, parameters, load->store->must_lock ? &LOCK_VARIANTS : &SELECT_VARIANTS);
+        return;
+    }
+    add_orders(parameters, load, true, true);
+    add_products(parameters, load);
+    add_skus_of_products(parameters, load);
+    load->variants = session_queue(load->store->session, &LOCK_ALL_VARIANTS);
+}
+
+static void queue_products(struct load *load)
+{
+    load->products = NOT_SENT;
+    if (load->wanted->product_ids.count > 0 || load->wanted->products_of_skus) {
+        struct parameters *parameters = session_parameters(load->store->session);
+        add_products(parameters, load);
+        add_skus_of_products(parameters, load);
+        load->products = session_queue(load->store->session, &SELECT_PRODUCTS);
+    }
+}
+
+static void queue_keys(struct load *load)
+{
+    struct parameters *parameters = session_parameters(load->store->session);
+    add_texts(parameters, &load->wanted->payment_references, &load->facts->payment_owners);
+    load->payment_owners = queue_filled(load, parameters, &SELECT_PAYMENT_OWNERS);
+    parameters = session_parameters(load->store->session);
+    add_texts(parameters, &load->wanted->idempotency_keys, &load->facts->idempotency);
+    load->keys = queue_filled(load, parameters, &SELECT_KEYS);
+}
+
+static void queue_purchases(struct load *load)
+{
+    struct parameters *parameters = session_parameters(load->store->session);
+    parameter_time(parameters, load->facts->now_ms);
+    parameters_columns(parameters, PAIRS, 2);
+    for (size_t i = 0; i < load->wanted->purchases.count; i++) {
+        const struct purchase *purchase = load->wanted->purchases.entries[i].value;
+        if (facts_purchase(load->facts, purchase->customer_id, purchase->sku) == NULL) {
+            row_text(parameters, purchase->customer_id);
+            row_text(parameters, purchase->sku);
+        }
+    }
+    load->purchased = queue_filled(load, parameters, &SELECT_PURCHASED);
+}
+
+static void queue_now(struct load *load)
+{
+    struct parameters *parameters = session_parameters(load->store->session);
+    if (load->store->unix_ms != NULL) {
+        parameter_time(parameters, load->store->unix_ms());
+    } else {
+        parameter_null(parameters, VALUE_TIME);
+    }
+    parameter_int64(parameters, (int64_t)load->due_count + 1);
+    load->now = session_queue(load->store->session, &SELECT_NOW);
+}
+
+static void queue_load(struct load *load)
+{
+    batch_queue_begin(load->store);
+    queue_orders(load);
+    queue_variants(load);
+    queue_lines_and_payments(load);
+    queue_products(load);
+    queue_keys(load);
+    queue_purchases(load);
+    queue_now(load);
+}
+
+/* ---- Results ---- */
+
+static const PGresult *result_of(const struct load *load, size_t number)
+{
+    return number == NOT_SENT ? NULL : session_result(load->store->session, number);
+}
+
+/* Due orders that were locked by somebody else, or whose timeout is gone by now. */
+static void find_elsewhere(struct load *load)
+{
+    struct table timeouts;
+    const PGresult *jobs = result_of(load, load->due_jobs);
+    table_init(&timeouts, load->facts->arena);
+    for (int row = 0; row < PQntuples(jobs); row++) {
+        table_put(&timeouts, value_view(jobs, row, 0), load);
+    }
+    for (size_t i = 0; i < load->wanted->due_ids.count; i++) {
+        struct text key = load->wanted->due_ids.entries[i].key;
+        bool is_locked = is_known_order(load, key);
+        if (!is_locked || (load->due_jobs != NOT_SENT && table_find(&timeouts, key) == NULL)) {
+            facts_put_elsewhere(load->facts, id_of(key));
+        }
+    }
+}
+
+static void take_payment_owners(struct load *load)
+{
+    const PGresult *owners = result_of(load, load->payment_owners);
+    for (int row = 0; row < PQntuples(owners); row++) {
+        facts_put_payment_owner(load->facts, value_text(owners, row, 0, load->facts->arena),
+                                value_uuid(owners, row, 1));
+    }
+}
+
+static void take_purchased(struct load *load)
+{
+    const PGresult *purchased = result_of(load, load->purchased);
+    for (int row = 0; row < PQntuples(purchased); row++) {
+        struct purchase *purchase = arena_alloc(load->facts->arena, sizeof(*purchase));
+        *purchase = (struct purchase){
+            .customer_id = value_text(purchased, row, 0, load->facts->arena),
+            .sku = value_text(purchased, row, 1, load->facts->arena),
+            .quantity = value_int64(purchased, row, 2),
+        };
+        facts_put_purchase(load->facts, purchase);
+    }
+}
+
+/* A key that stands for an order is complete once that is loaded, too. */
+struct known_key {
+    struct idempotency_record *record;
+    struct uuid order_id;
+    bool has_order;
+};
+
+static struct known_key *take_keys(struct load *load, size_t *ret_count)
+{
+    struct arena *arena = load->facts->arena;
+    const PGresult *keys = result_of(load, load->keys);
+    size_t count = (size_t)PQntuples(keys);
+    struct known_key *known = arena_array(arena, count, sizeof(*known));
+    for (int row = 0; row < (int)count; row++) {
+        struct idempotency_record *record = arena_zalloc(arena, sizeof(*record));
+        record->key = value_text(keys, row, 0, arena);
+        value_bytes(keys, row, 1, record->fingerprint, sizeof(record->fingerprint));
+        record->created_at_ms = value_unix_ms(keys, row, 2);
+        record->status = value_int32(keys, row, 4);
+        record->body = value_text(keys, row, 5, arena);
+        record->location = value_text(keys, row, 6, arena);
+        record->version = value_int64(keys, row, 7);
+        known[row] = (struct known_key){
+            .record = record, .order_id = value_uuid(keys, row, 3), .has_order = !value_is_null(keys, row, 3)};
+    }
+    *ret_count = count;
+    return known;
+}
+
+static void take_now(struct load *load)
+{
+    const PGresult *now = result_of(load, load->now);
+    store_set_clock(load->store, time_to_unix_us(value_int64(now, 0, 0)));
+    load->facts->now_ms = store_advance(load->store);
+    if (value_int64(now, 0, 1) > (int64_t)load->due_count) {
+        load->facts->overdue_left = true;
+        load->store->due.is_known = false; /* another server's: look again */
+    }
+}
+
+/* Replayed creations are rare, and worth a round trip of their own. */
+static bool load_orders_of_keys(struct load *load, struct known_key *known, size_t count, struct fault *fault)
+{
+    struct wanted orders;
+    wanted_init(&orders, load->facts->arena);
+    for (size_t i = 0; i < count; i++) {
+        if (known[i].has_order) {
+            wanted_add_order(&orders, &known[i].order_id);
+        }
+    }
+    if (orders.order_ids.count > 0 && !postgres_batch_load(load->store, &orders, load->facts, fault)) {
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct idempotency_record *record = known[i].record;
+        record->order = known[i].has_order ? facts_order(load->facts, &known[i].order_id) : NULL;
+        if (known[i].has_order && record->order == NULL) {
+            return fault_set(fault, FAULT_INTERNAL, "an idempotency key names an order that is not there");
+        }
+        facts_put_idempotency(load->facts, record);
+    }
+    return true;
+}
+
+/* Nothing was written yet: where the connection turns out to be lost (the database was restarted), a new one will do. */
+static bool exchange(struct load *load, struct fault *fault)
+{
+    bool may_repeat = load->facts->orders.count + load->facts->variants.count == 0; /* no locks are held */
+    queue_load(load);
+    if (session_exchange(load->store->session, fault)) {
+        return true;
+    }
+    if (!may_repeat || session_is_connected(load->store->session) ||
+        !session_connect(load->store->session, NULL, fault)) {
+        return false;
+    }
+    load->store->has_begun = false;
+    queue_load(load);
+    return session_exchange(load->store->session, fault);
+}
+
+bool postgres_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
+{
+    struct load load = {.store = store, .wanted = wanted, .facts = facts, .due_jobs = NOT_SENT};
+    struct row_loader loader;
+    size_t key_count;
+    assert(store->in_batch);
+    row_loader_begin(&loader, facts);
+    if (!exchange(&load, fault)) {
+        return false;
+    }
+    take_variants(&loader, result_of(&load, load.variants));
+    take_products(&loader, result_of(&load, load.products));
+    if (!take_orders(&loader, result_of(&load, load.orders), NULL, NULL, fault) ||
+        !take_orders(&loader, result_of(&load, load.due), result_of(&load, load.items), result_of(&load, load.payments),
+                     fault)) {
+        return false;
+    }
+    find_elsewhere(&load);
+    take_payment_owners(&load);
+    take_purchased(&load);
+    take_now(&load);
+    struct known_key *known = take_keys(&load, &key_count);
+    return load_orders_of_keys(&load, known, key_count, fault);
+}

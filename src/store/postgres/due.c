@@ -1,0 +1,121 @@
+#include "base/clock.h"
+#include "store/postgres/postgres_internal.h"
+#include "store/postgres/rows.h"
+#include "store/postgres/values.h"
+
+#define HORIZON_MS 100 /* deadlines so close are asked for with those that have passed */
+
+/* A clock that was set back by less than this is waited out; one that was further ahead was wrong. */
+#define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
+
+/* The earliest deadline, however far, and all up to $1. */
+static const struct statement SELECT_DUE = {
+    "select_due",
+    "SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at <= greatest($1::timestamptz, "
+    "(SELECT min(run_at) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "')) ORDER BY run_at, order_id LIMIT $2::bigint"};
+static const struct statement SELECT_CLOCK = {"select_clock", "SELECT clock_timestamp(), live_holds FROM counters"};
+
+int64_t postgres_now(const struct store *store)
+{
+    if (store->unix_ms != NULL) {
+        return store->unix_ms();
+    }
+    return (clock_monotonic_us() + atomic_load_explicit(&store->clock_offset_us, memory_order_relaxed)) / 1000;
+}
+
+void store_set_clock(struct store *store, int64_t database_unix_us)
+{
+    atomic_store_explicit(&store->clock_offset_us, database_unix_us - clock_monotonic_us(), memory_order_relaxed);
+}
+
+int64_t store_advance(struct store *store)
+{
+    int64_t now_ms = postgres_now(store);
+    if (store->now_ms < now_ms || store->now_ms - now_ms > CLOCK_STEP_KEPT_MS) {
+        store->now_ms = now_ms;
+    }
+    return store->now_ms;
+}
+
+static size_t queue_due_until(struct store *store, int64_t until_ms)
+{
+    struct parameters *parameters = session_parameters(store->session);
+    store->due.asked_until_ms = until_ms;
+    parameter_time(parameters, until_ms);
+    parameter_int64(parameters, DUE_MAX + 1);
+    return session_queue(store->session, &SELECT_DUE);
+}
+
+size_t store_queue_due(struct store *store)
+{
+    return queue_due_until(store, postgres_now(store) + HORIZON_MS);
+}
+
+void store_take_due(struct store *store, const PGresult *result)
+{
+    struct due_list *due = &store->due;
+    size_t count = (size_t)PQntuples(result);
+    due->is_cut = count > DUE_MAX;
+    due->count = due->is_cut ? DUE_MAX : count;
+    for (size_t i = 0; i < due->count; i++) {
+        due->ids[i] = value_uuid(result, (int)i, 0);
+        due->run_at_ms[i] = value_unix_ms(result, (int)i, 1);
+    }
+    due->until_ms = due->is_cut ? due->run_at_ms[DUE_MAX - 1] : due->asked_until_ms;
+    due->is_known = true;
+    due->is_fresh = true;
+}
+
+static bool look_until(struct store *store, int64_t until_ms, struct fault *fault)
+{
+    size_t looked = queue_due_until(store, until_ms);
+    (void)session_parameters(store->session);
+    size_t timed = session_queue(store->session, &SELECT_CLOCK);
+    if (!session_exchange(store->session, fault)) {
+        store->due.is_known = false;
+        return false;
+    }
+    const PGresult *clock = session_result(store->session, timed);
+    store_set_clock(store, time_to_unix_us(value_int64(clock, 0, 0)));
+    atomic_store_explicit(&store->live_holds, value_int64(clock, 0, 1), memory_order_relaxed);
+    store_take_due(store, session_result(store->session, looked));
+    return true;
+}
+
+bool store_look(struct store *store, struct fault *fault)
+{
+    return look_until(store, postgres_now(store) + HORIZON_MS, fault);
+}
+
+/* After a commit it is known already; else it is asked for, which also keeps an idle session alive and finds what other
+ * servers have added. */
+bool postgres_next_due(struct store *store, int64_t *ret_due_ms, struct fault *fault)
+{
+    if (!postgres_get_ready(store, fault) || !session_connect(store->session, NULL, fault)) {
+        return false;
+    }
+    if (!(store->due.is_known && store->due.is_fresh) && !store_look(store, fault)) {
+        return false;
+    }
+    store->due.is_fresh = false;
+    *ret_due_ms = store->due.count == 0 ? INT64_MAX : store->due.run_at_ms[0];
+    return true;
+}
+
+bool postgres_batch_due(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
+                        bool *ret_more, struct fault *fault)
+{
+    struct due_list *due = &store->due;
+    size_t count = 0;
+    bool is_enough = due->is_known && (due->until_ms >= now_ms || (due->is_cut && due->count >= max));
+    if (!is_enough && !look_until(store, now_ms + HORIZON_MS, fault)) {
+        return false;
+    }
+    while (count < due->count && count < max && due->run_at_ms[count] <= now_ms) {
+        ret_ids[count] = due->ids[count];
+        count++;
+    }
+    *ret_count = count;
+    *ret_more = count < due->count ? due->run_at_ms[count] <= now_ms : due->is_cut;
+    return true;
+}

@@ -1,0 +1,168 @@
+#ifndef HOLDFAST_STORE_POSTGRES_POSTGRES_INTERNAL_H
+#define HOLDFAST_STORE_POSTGRES_POSTGRES_INTERNAL_H
+
+/* What the files of the PostgreSQL store share. One session does all writing; each reader has its own, and one more to
+ * the replica where there is one. The functions of struct store_ops that live in a file of their own are declared here
+ * under their names there. */
+
+#include <stdatomic.h>
+
+#include "store/postgres/session.h"
+#include "store/store.h"
+
+/* Drafts that are due, as they were when it was last looked. */
+#define DUE_MAX 1500
+struct due_list {
+    struct uuid ids[DUE_MAX];
+    int64_t run_at_ms[DUE_MAX];
+    size_t count; /* the first is the earliest deadline there is, even where that is far away */
+    int64_t asked_until_ms;
+    int64_t until_ms; /* there are no others up to here */
+    bool is_cut;      /* there are more behind the last */
+    bool is_known;    /* false: look before using it */
+    bool is_fresh;    /* nobody has asked since */
+};
+
+struct store {
+    /* Immutable after open. */
+    char *uri;
+    char *read_uri;           /* NULL: no replica */
+    int64_t (*unix_ms)(void); /* NULL: the database's clock */
+    int64_t read_timeout_ms;
+    int64_t idempotency_ms;
+    char *reader_settings; /* SQL for each new connection of a reader */
+    struct uuid writer_id; /* this process's row in writers */
+
+    /* The writing side's own. */
+    struct session *session;
+    bool ready; /* the schema was seen to be this program's */
+    bool in_batch;
+    bool must_lock; /* the batch before had something to write */
+    bool has_saved; /* so has this one */
+    bool has_begun; /* the server knows of the batch */
+    int64_t batch;  /* number of the last one that was saved, as in writers */
+    size_t counted; /* where in the exchange under way the commit's results are: counters, ... */
+    size_t looked;  /* ... and deadlines */
+    int64_t now_ms; /* the last `now` given out */
+    struct due_list due;
+    int64_t prune_at_us; /* the next slice of old idempotency keys, on the monotonic clock */
+    int64_t measure_at_us;
+
+    /* Any thread. */
+    _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of our monotonic one */
+    _Atomic int64_t live_holds;
+    _Atomic int64_t database_bytes;
+};
+
+struct reader {
+    struct store *store;
+    char settings[400]; /* SQL for each new connection */
+    struct session *primary;
+    struct session *replica; /* NULL: none */
+};
+
+/* due.c: the database's clock, and what is due by it. */
+int64_t postgres_now(const struct store *store);
+bool postgres_next_due(struct store *store, int64_t *ret_due_ms, struct fault *fault);
+bool postgres_batch_due(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
+                        bool *ret_more, struct fault *fault);
+MUST_USE bool store_look(struct store *store,
+                         struct fault *fault); /* an exchange of its own: clock, deadlines, holds */
+/* The same deadlines as part of another exchange: queue, and take what came of it. */
+size_t store_queue_due(struct store *store);
+void store_take_due(struct store *store, const PGresult *result);
+void store_set_clock(struct store *store, int64_t database_unix_us);
+int64_t store_advance(struct store *store); /* the next `now` to give out */
+
+/* batch.c: begin, commit and rollback */
+bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault);
+bool postgres_batch_commit(struct store *store, struct fault *fault);
+void postgres_batch_rollback(struct store *store);
+void batch_queue_begin(struct store *store); /* where the server does not know of the batch yet */
+
+/* batch_load.c */
+bool postgres_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault);
+
+/* batch_save.c */
+bool postgres_batch_save(struct store *store, struct facts *facts, struct fault *fault);
+
+/* maintenance.c */
+MUST_USE bool store_measure(struct store *store, struct fault *fault); /* how large the database is */
+bool postgres_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault);
+
+/* schema.c */
+bool postgres_migrate(struct store *store, struct migration_report *ret_report, struct fault *fault);
+bool postgres_schema_check(struct store *store, struct fault *fault);
+MUST_USE bool postgres_get_ready(struct store *store, struct fault *fault);
+
+/* reader.c */
+bool postgres_reader_open(struct store *store, struct reader **ret_reader, struct fault *fault);
+void postgres_reader_close(struct reader *reader);
+bool postgres_read_ping(struct reader *reader, struct fault *fault);
+
+/* A read is one exchange, and so one snapshot: what is sent together, without BEGIN, is a transaction of its own. */
+enum read_kind {
+    READ_ONE,  /* from the primary: what was answered before is seen */
+    READ_LIST, /* from the replica where there is one and it answers, else from the primary */
+};
+struct read {
+    enum read_kind kind;
+    void (*queue)(struct session *session, void *context); /* the statements; called again where it is tried again */
+    void *context;
+};
+/* The results are the session's until its next exchange. */
+MUST_USE bool read_run(struct reader *reader, const struct read *read, struct session **ret_session,
+                       struct fault *fault);
+/* Of a list's rows, which are one more than its limit where there is more. */
+size_t read_page_count(const PGresult *rows, const struct page *page, bool *ret_more);
+
+/* The last there can be (RFC 9562, section 5.10): above every order and product. */
+#define UUID_MAX \
+    ((struct uuid){{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}})
+
+/* read_orders.c */
+/* Queues a search for orders, the newest first. The ids of those found are FOUND_ORDERS for the statements behind it in
+ * the same exchange. */
+#define FOUND_ORDERS "current_setting('holdfast.found')::uuid[]"
+struct order_search {
+    struct uuid first; /* inclusive */
+    struct uuid end;   /* exclusive */
+    size_t limit;
+    struct text customer_id; /* absent: any */
+    struct text sku;         /* absent: any */
+    unsigned statuses;       /* 1 << status each; 0: any */
+};
+void queue_order_search(struct session *session, const struct order_search *search);
+bool postgres_read_order(struct reader *reader, struct arena *arena, const struct uuid *id, struct order **ret_order,
+                         struct fault *fault);
+bool postgres_read_orders(struct reader *reader, struct arena *arena, const struct order_filter *filter,
+                          const struct page *page, struct order ***ret_orders, size_t *ret_count, bool *ret_more,
+                          struct fault *fault);
+/* read_reservations.c */
+bool postgres_read_reservations(struct reader *reader, struct arena *arena, const struct reservation_filter *filter,
+                                const struct page *page, struct reservation_row **ret_rows, size_t *ret_count,
+                                bool *ret_more, struct fault *fault);
+/* read_catalogue.c */
+bool postgres_read_product(struct reader *reader, struct arena *arena, const struct uuid *id,
+                           struct product **ret_product, struct fault *fault);
+bool postgres_read_products(struct reader *reader, struct arena *arena, const struct page *page,
+                            struct product ***ret_products, size_t *ret_count, bool *ret_more, struct fault *fault);
+bool postgres_read_variant(struct reader *reader, struct arena *arena, struct text sku, struct variant **ret_variant,
+                           struct fault *fault);
+bool postgres_read_movements(struct reader *reader, struct arena *arena, struct text sku, const struct page *page,
+                             struct movement_row **ret_rows, size_t *ret_count, bool *ret_more, bool *ret_found,
+                             struct fault *fault);
+/* read_events.c */
+bool postgres_read_events(struct reader *reader, struct arena *arena, const struct event_filter *filter,
+                          const struct page *page, struct event_row **ret_rows, size_t *ret_count, bool *ret_more,
+                          bool *ret_found, struct fault *fault);
+/* keys.c */
+bool postgres_read_keys(struct reader *reader, struct arena *arena, struct key_row **ret_rows, size_t *ret_count,
+                        struct fault *fault);
+bool postgres_key_create(struct store *store, const struct key_row *key, struct fault *fault);
+bool postgres_key_revoke(struct store *store, struct text id_or_name, int64_t now_ms, bool *ret_found,
+                         struct fault *fault);
+/* audit.c */
+bool postgres_audit(struct reader *reader, const struct audit_sink *sink, struct fault *fault);
+
+#endif

@@ -1,0 +1,47 @@
+#ifndef HOLDFAST_STORE_POSTGRES_ROWS_H
+#define HOLDFAST_STORE_POSTGRES_ROWS_H
+
+/* From results to the domain's structures, for batches and reads alike: both fill a working set, so that each variant,
+ * product and order is there once however many rows name it. The statements select the columns that are named here, in
+ * this order. A result may be NULL: nothing is taken. */
+
+#include <libpq-fe.h>
+
+#include "base/attributes.h"
+#include "base/fault.h"
+#include "domain/facts.h"
+
+#define PAYMENT_TIMEOUT "payment_timeout" /* jobs.kind */
+
+/* Of product_variants v and stock_levels s. */
+#define VARIANT_COLUMNS                                                                            \
+    "v.variant_id, v.product_id, v.sku, v.title, v.price_amount, v.currency, v.max_per_customer, " \
+    "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version"
+#define VARIANT_TABLES "product_variants v JOIN stock_levels s ON s.variant_id = v.variant_id AND s.location_id = 1"
+/* Of products p. */
+#define PRODUCT_COLUMNS "p.product_id, p.title, p.created_at, p.version"
+/* Of orders o. */
+#define ORDER_COLUMNS                                                                                          \
+    "o.order_id, o.customer_id, o.status, o.currency, o.total_amount, o.created_at, o.expires_at, o.hold_ms, " \
+    "o.version, o.revived, o.cancel_reason, o.metadata"
+/* Of order_items i; ordered by order_id, line. */
+#define ITEM_COLUMNS "i.order_id, i.variant_id, i.quantity, i.unit_price"
+/* Of payments p; ordered by order_id, number. */
+#define PAYMENT_COLUMNS "p.order_id, p.payment_reference, p.status, p.amount, p.currency, p.reason, p.created_at"
+
+struct row_loader {
+    struct facts *facts;
+    struct table variants_by_id; /* the bytes of variant->row -> struct variant * */
+};
+
+/* `facts` may hold rows already: what is known is kept as it is, and rows of it are passed over. */
+void row_loader_begin(struct row_loader *loader, struct facts *facts);
+void take_variants(struct row_loader *loader, const PGresult *variants);
+/* The products, each with those variants of the working set that are its own, in the order of their ids: take the
+ * variants first. */
+void take_products(struct row_loader *loader, const PGresult *products);
+/* The orders with their lines and payments: take the variants of the lines first. */
+MUST_USE bool take_orders(struct row_loader *loader, const PGresult *orders, const PGresult *items,
+                          const PGresult *payments, struct fault *fault);
+
+#endif

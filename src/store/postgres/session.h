@@ -1,0 +1,60 @@
+#ifndef HOLDFAST_STORE_POSTGRES_SESSION_H
+#define HOLDFAST_STORE_POSTGRES_SESSION_H
+
+/* One connection to the server: made when it is needed, made again by itself after it was lost, always in pipeline
+ * mode. The one place where libpq's errors and SQLSTATEs become faults. One thread at a time uses a session.
+ *
+ * An exchange is one round trip: any number of statements are queued, then session_exchange() sends what is left of
+ * them and waits, bounded, for all results. The first statement that fails ends the exchange; those behind it are not
+ * run. */
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/attributes.h"
+#include "base/fault.h"
+#include "store/postgres/parameters.h"
+
+struct session;
+
+/* Prepared on a connection when it is first used there; known by its address. */
+struct statement {
+    const char *name; /* as the server's views and logs show it */
+    const char *sql;
+};
+
+struct session_options {
+    const char *uri;         /* outlives the session */
+    const char *settings;    /* SQL for each new connection: SET ...; outlives the session */
+    bool any_server;         /* a standby will do */
+    int64_t exchange_ms_max; /* after that the connection counts as lost */
+};
+
+struct session *session_new(const struct session_options *options); /* connects to nothing yet */
+void session_free(struct session *session);                         /* takes NULL */
+
+/* True: connected. Where it is not, connects, which may take some seconds; soon after a failed try it says
+ * FAULT_UNAVAILABLE at once. *ret_is_new (may be NULL): the connection was made now. */
+MUST_USE bool session_connect(struct session *session, bool *ret_is_new, struct fault *fault);
+bool session_is_connected(const struct session *session);
+/* Leaves the connection, whatever it is doing; what was under way on it is undone by the server. */
+void session_disconnect(struct session *session);
+
+/* Empty parameters, to be filled for the next session_queue(). */
+struct parameters *session_parameters(struct session *session);
+/* Queues a statement with the parameters as they are now, and returns its number for session_result(). */
+size_t session_queue(struct session *session, const struct statement *statement);
+/* One round trip. On FAULT_UNAVAILABLE the connection may be gone: session_is_connected(). */
+MUST_USE bool session_exchange(struct session *session, struct fault *fault);
+/* Of the last exchange, until the next statement is queued. NULL where the statement was not reached. */
+const PGresult *session_result(const struct session *session, size_t number);
+
+/* Runs one or more statements that have no parameters, in a round trip of their own. */
+MUST_USE bool session_run_script(struct session *session, const char *sql, struct fault *fault);
+
+/* A result's fault in words that name no data; false. */
+bool session_fault(const PGresult *result, struct fault *fault);
+
+#endif
