@@ -79,7 +79,8 @@ bool api_load_keys(struct api *api, struct reader *reader, struct fault *fault)
         return false;
     }
     api->store_answered_us = clock_monotonic_us();
-    if (auth_keys_none(api->keys) && !api->options.listener_is_loopback && !api->options.insecure) {
+    if (auth_keys_none(api->keys) && !api->options.listener_is_loopback && !api->options.insecure &&
+        !api->options.operations_only) {
         return fault_set(
             fault, FAULT_UNAVAILABLE,
             "the address is not a loopback one and no API key exists: make one with `holdfast keys "
@@ -185,7 +186,7 @@ static bool refuse_media_type(struct call *call, const struct route *route)
 static bool refuse_access(struct call *call, const struct route *route)
 {
     const struct api *api = call->api;
-    if (route->access == ACCESS_OPEN || is_open(api)) {
+    if (route->access < ACCESS_READ || is_open(api)) {
         return false;
     }
     enum key_scope needed = (enum key_scope)(route->access - ACCESS_READ);
@@ -232,6 +233,11 @@ void api_handle(struct http_request *request, void *context)
     struct text allow = TEXT_ABSENT;
     const struct route *route = routes_find(request->method, request->path, request->arena, &parameter, &allow);
     struct call *call = call_new(api, request, parameter);
+    if (api->options.operations_only && (route == NULL || route->access != ACCESS_OPERATIONS)) {
+        call_refuse(call, PROBLEM_NOT_FOUND,
+                    TEXT_LITERAL("This process takes no orders: it has /healthz, /readyz and /metrics."));
+        return;
+    }
     if (route == NULL) {
         refuse_unrouted(call, allow);
         return;

@@ -22,8 +22,9 @@ struct api_options {
     struct engine_metrics *engine_metrics;
     int64_t hold_seconds_max;
     bool listener_is_loopback;
-    bool insecure;     /* --insecure: no key needed even where keys exist or the listener is public */
-    bool log_requests; /* an access log line for each request (else only for 5xx) */
+    bool insecure;        /* --insecure: no key needed even where keys exist or the listener is public */
+    bool operations_only; /* health, readiness and metrics; all else is not found, and no key is asked for */
+    bool log_requests;    /* an access log line for each request (else only for 5xx) */
 };
 
 struct api *api_new(const struct api_options *options);

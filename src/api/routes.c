@@ -28,9 +28,9 @@ const struct route ROUTES[] = {
     {HTTP_METHOD_PATCH, "/v1/variants/{sku}", ACCESS_ADMIN, BODY_REQUIRED, NULL, variant_update_handle},
     {HTTP_METHOD_GET, "/v1/reservations", ACCESS_READ, BODY_NONE, RESERVATION_LIST_PARAMETERS, reservation_list_handle},
     {HTTP_METHOD_GET, "/v1/events", ACCESS_READ, BODY_NONE, EVENT_LIST_PARAMETERS, event_list_handle},
-    {HTTP_METHOD_GET, "/healthz", ACCESS_OPEN, BODY_NONE, NULL, health_handle},
-    {HTTP_METHOD_GET, "/readyz", ACCESS_OPEN, BODY_NONE, NULL, readiness_handle},
-    {HTTP_METHOD_GET, "/metrics", ACCESS_OPEN, BODY_NONE, NULL, metrics_handle},
+    {HTTP_METHOD_GET, "/healthz", ACCESS_OPERATIONS, BODY_NONE, NULL, health_handle},
+    {HTTP_METHOD_GET, "/readyz", ACCESS_OPERATIONS, BODY_NONE, NULL, readiness_handle},
+    {HTTP_METHOD_GET, "/metrics", ACCESS_OPERATIONS, BODY_NONE, NULL, metrics_handle},
     {HTTP_METHOD_GET, "/openapi.json", ACCESS_OPEN, BODY_NONE, NULL, openapi_handle},
 };
 const size_t ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]);

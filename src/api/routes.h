@@ -10,7 +10,8 @@
 
 struct call;
 
-enum route_access { ACCESS_OPEN, ACCESS_READ, ACCESS_WRITE, ACCESS_ADMIN };
+/* ACCESS_OPERATIONS is open, too, and answered even by a process that takes no orders. */
+enum route_access { ACCESS_OPERATIONS, ACCESS_OPEN, ACCESS_READ, ACCESS_WRITE, ACCESS_ADMIN };
 enum route_body { BODY_NONE, BODY_OPTIONAL, BODY_REQUIRED }; /* JSON */
 
 struct route {

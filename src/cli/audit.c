@@ -35,6 +35,7 @@ static const struct command_usage USAGE = {
         "Exit status 1: something is broken, or could not be checked.",
     .examples = "  holdfast audit                                 holdfast.db in this folder\n"
                 "  holdfast audit --database sqlite:/backup/shop.db\n"
+                "  holdfast audit --database postgresql://shop@db/shop\n"
                 "  holdfast audit --max-late 5                    beside a server: are timeouts on time?",
     .options = OPTIONS,
     .option_count = sizeof(OPTIONS) / sizeof(*OPTIONS),

@@ -22,12 +22,12 @@ static void read_row(struct catalogue_reader *reader, const struct csv_row *row)
         .currency = catalogue_field(reader, row, COLUMN_CURRENCY),
         .stock_quantity = catalogue_field(reader, row, COLUMN_STOCK_QUANTITY),
         .max_per_customer = catalogue_field(reader, row, COLUMN_MAX_PER_CUSTOMER),
+        .has_max_per_customer = catalogue_has_column(reader, COLUMN_MAX_PER_CUSTOMER),
     };
     struct import_variant variant;
     if (!catalogue_make_variant(reader, row->line, &texts, &variant)) {
         return;
     }
-    variant.has_max_per_customer = catalogue_has_column(reader, COLUMN_MAX_PER_CUSTOMER);
     const struct import_product product = {.title = texts.title, .variants = &variant, .variant_count = 1};
     catalogue_put_product(reader, &product);
 }

@@ -14,6 +14,7 @@
 #define REASON_BYTES_MAX 512
 #define LISTED_BYTES_MAX 300
 #define SHOWN_BYTES_MAX 60 /* of a field that is quoted in a message */
+#define ROW_KEY_SHOWN_BYTES_MAX 150
 
 /* In the order in which they are tried: the newer Shopify exports have all columns of a plain catalogue but one. */
 static const struct catalogue_format *const FORMATS[] = {&CATALOGUE_SHOPIFY, &CATALOGUE_PLAIN, NULL};
@@ -48,12 +49,25 @@ struct text catalogue_field(const struct catalogue_reader *reader, const struct 
     return at < row->field_count ? trim(row->fields[at]) : TEXT_LITERAL("");
 }
 
+/* What is said of a row, behind its key where it has one. */
+static void format_reason(const struct catalogue_reader *reader, const char *format, va_list arguments,
+                          char ret_reason[REASON_BYTES_MAX])
+{
+    int key_length = (int)reader->row_key.length;
+    int length = key_length == 0
+                     ? 0
+                     : snprintf(ret_reason, REASON_BYTES_MAX,
+                                "%.*s: ", key_length < ROW_KEY_SHOWN_BYTES_MAX ? key_length : ROW_KEY_SHOWN_BYTES_MAX,
+                                reader->row_key.bytes);
+    vsnprintf(ret_reason + length, (size_t)(REASON_BYTES_MAX - length), format, arguments);
+}
+
 void catalogue_bad_row(struct catalogue_reader *reader, size_t line, const char *format, ...)
 {
     char reason[REASON_BYTES_MAX];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(reason, sizeof(reason), format, arguments);
+    format_reason(reader, format, arguments, reason);
     va_end(arguments);
     reader->sink->bad_row(reader->sink->context, line, reason);
 }
@@ -63,7 +77,7 @@ void catalogue_notice(struct catalogue_reader *reader, size_t line, const char *
     char text[REASON_BYTES_MAX];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
+    format_reason(reader, format, arguments, text);
     va_end(arguments);
     reader->sink->notice(reader->sink->context, line, text);
 }
@@ -83,8 +97,8 @@ static int shown(struct text text)
     return text.length > SHOWN_BYTES_MAX ? SHOWN_BYTES_MAX : (int)text.length;
 }
 
-static bool check_text(struct catalogue_reader *reader, size_t line, const char *what, struct text text,
-                       size_t bytes_max)
+bool catalogue_check_text(struct catalogue_reader *reader, size_t line, const char *what, struct text text,
+                          size_t bytes_max)
 {
     if (text.length == 0) {
         catalogue_bad_row(reader, line, "the %s is empty", what);
@@ -99,33 +113,6 @@ static bool check_text(struct catalogue_reader *reader, size_t line, const char 
         return true;
     }
     return false;
-}
-
-static bool read_price(struct catalogue_reader *reader, size_t line, const struct variant_texts *texts,
-                       struct money *ret_price)
-{
-    struct text currency = texts->currency.length > 0 ? texts->currency : text_from_c(reader->currency);
-    if (currency.length == 0) {
-        catalogue_bad_row(reader, line, "the currency is empty: fill it in, or say it with --currency");
-        return false;
-    }
-    if (!currency_is_active(currency)) {
-        catalogue_bad_row(reader, line, "'%.*s' is no currency code, such as EUR", shown(currency), currency.bytes);
-        return false;
-    }
-    memcpy(ret_price->currency, currency.bytes, 3);
-    ret_price->currency[3] = '\0';
-    if (texts->price.length == 0) {
-        catalogue_bad_row(reader, line, "the price is empty");
-        return false;
-    }
-    if (!money_parse_major(texts->price, ret_price->currency, &ret_price->amount)) {
-        catalogue_bad_row(reader, line, "the price '%.*s' is not an amount of %s, such as %s", shown(texts->price),
-                          texts->price.bytes, ret_price->currency,
-                          currency_exponent(ret_price->currency) == 0 ? "1999" : "19.99");
-        return false;
-    }
-    return true;
 }
 
 static bool read_number(struct catalogue_reader *reader, size_t line, const char *what, struct text text, int64_t min,
@@ -143,12 +130,42 @@ static bool read_number(struct catalogue_reader *reader, size_t line, const char
     return true;
 }
 
+static bool read_price(struct catalogue_reader *reader, size_t line, const struct variant_texts *texts,
+                       struct money *ret_price)
+{
+    struct text currency = texts->currency.length > 0 ? texts->currency : text_from_c(reader->currency);
+    if (currency.length == 0) {
+        catalogue_bad_row(reader, line, "the currency is empty: fill it in, or say it with --currency");
+        return false;
+    }
+    if (!currency_is_active(currency)) {
+        catalogue_bad_row(reader, line, "'%.*s' is no currency code, such as EUR", shown(currency), currency.bytes);
+        return false;
+    }
+    memcpy(ret_price->currency, currency.bytes, 3);
+    ret_price->currency[3] = '\0';
+    if (texts->price_is_minor) {
+        return read_number(reader, line, "price", texts->price, 0, PRICE_AMOUNT_MAX, &ret_price->amount);
+    }
+    if (texts->price.length == 0) {
+        catalogue_bad_row(reader, line, "the price is empty");
+        return false;
+    }
+    if (!money_parse_major(texts->price, ret_price->currency, &ret_price->amount)) {
+        catalogue_bad_row(reader, line, "the price '%.*s' is not an amount of %s, such as %s", shown(texts->price),
+                          texts->price.bytes, ret_price->currency,
+                          currency_exponent(ret_price->currency) == 0 ? "1999" : "19.99");
+        return false;
+    }
+    return true;
+}
+
 bool catalogue_make_variant(struct catalogue_reader *reader, size_t line, const struct variant_texts *texts,
                             struct import_variant *ret_variant)
 {
     struct create_variant variant = {.sku = texts->sku, .title = texts->title, .low_stock_threshold = -1};
-    if (!check_text(reader, line, "SKU", texts->sku, SKU_BYTES_MAX) ||
-        !check_text(reader, line, "title", texts->title, TITLE_BYTES_MAX) ||
+    if (!catalogue_check_text(reader, line, "SKU", texts->sku, SKU_BYTES_MAX) ||
+        !catalogue_check_text(reader, line, "title", texts->title, TITLE_BYTES_MAX) ||
         !read_price(reader, line, texts, &variant.price) ||
         !read_number(reader, line, "stock quantity", texts->stock_quantity, 0, STOCK_QUANTITY_MAX,
                      &variant.stock_quantity)) {
@@ -160,13 +177,59 @@ bool catalogue_make_variant(struct catalogue_reader *reader, size_t line, const 
         return false;
     }
     size_t earlier_line = sku_set_add(&reader->skus, texts->sku, line);
+    if (earlier_line != 0 && reader->row_key.length > 0) {
+        catalogue_bad_row(reader, line, "the SKU '%.*s' is that of a row before it, too", shown(texts->sku),
+                          texts->sku.bytes);
+        return false;
+    }
     if (earlier_line != 0) {
         catalogue_bad_row(reader, line, "the SKU '%.*s' was on line %zu already", shown(texts->sku), texts->sku.bytes,
                           earlier_line);
         return false;
     }
-    *ret_variant = (struct import_variant){.row = line, .variant = variant};
+    *ret_variant = (struct import_variant){
+        .row = line,
+        .variant = variant,
+        .has_max_per_customer = texts->has_max_per_customer,
+    };
     return true;
+}
+
+/* ---- A product of several rows ---- */
+
+void catalogue_finish_group(struct catalogue_reader *reader)
+{
+    if (reader->group_count > 0) {
+        const struct import_product product = {
+            .title = reader->group_title,
+            .variants = reader->group_variants,
+            .variant_count = reader->group_count,
+        };
+        catalogue_put_product(reader, &product);
+    }
+    reader->has_group = false;
+    reader->group_count = 0;
+    arena_clear(reader->arena);
+}
+
+void catalogue_begin_group(struct catalogue_reader *reader, struct text handle, struct text title)
+{
+    catalogue_finish_group(reader);
+    reader->has_group = true;
+    reader->group_handle = arena_text(reader->arena, handle);
+    reader->group_title = arena_text(reader->arena, title);
+}
+
+void catalogue_group_variant(struct catalogue_reader *reader, size_t line, const struct variant_texts *texts)
+{
+    struct import_variant *variant = &reader->group_variants[reader->group_count];
+    if (reader->group_count == PRODUCT_VARIANTS_MAX) {
+        catalogue_bad_row(reader, line, "the product has more than %d variants", PRODUCT_VARIANTS_MAX);
+    } else if (catalogue_make_variant(reader, line, texts, variant)) {
+        variant->variant.sku = arena_text(reader->arena, texts->sku);
+        variant->variant.title = arena_text(reader->arena, texts->title);
+        reader->group_count++;
+    }
 }
 
 /* ---- The header ---- */
@@ -304,30 +367,36 @@ static void take_advance(void *context, int64_t bytes)
     reader->sink->advanced(reader->sink->context, bytes);
 }
 
+void catalogue_reader_start(struct catalogue_reader *reader)
+{
+    reader->arena = arena_new((size_t)64 * 1024);
+    reader->group_variants = memory_zalloc(PRODUCT_VARIANTS_MAX, sizeof(struct import_variant));
+    sku_set_init(&reader->skus);
+}
+
+void catalogue_reader_end(struct catalogue_reader *reader)
+{
+    sku_set_done(&reader->skus);
+    arena_free(reader->arena);
+    free(reader->group_variants);
+}
+
 bool catalogue_read(int file, const char *currency, const struct catalogue_sink *sink, struct fault *fault)
 {
-    struct catalogue_reader reader = {
-        .sink = sink,
-        .currency = currency,
-        .fault = fault,
-        .arena = arena_new((size_t)64 * 1024),
-        .group_variants = memory_zalloc(PRODUCT_VARIANTS_MAX, sizeof(struct import_variant)),
-    };
+    struct catalogue_reader reader = {.sink = sink, .currency = currency, .fault = fault};
     const struct csv_sink rows = {
         .row = take_row,
         .bad_row = take_bad_row,
         .advanced = take_advance,
         .context = &reader,
     };
-    sku_set_init(&reader.skus);
+    catalogue_reader_start(&reader);
     bool ok = csv_read(file, &rows, fault) && !reader.is_failed;
     if (ok && reader.format == NULL) {
         ok = fail(&reader, "the file is empty: its first line names the columns");
     } else if (ok && reader.format->finish != NULL) {
         reader.format->finish(&reader);
     }
-    sku_set_done(&reader.skus);
-    arena_free(reader.arena);
-    free(reader.group_variants);
+    catalogue_reader_end(&reader);
     return ok;
 }

@@ -114,21 +114,6 @@ static struct text floor_quantity(struct catalogue_reader *reader, size_t line, 
     return TEXT_LITERAL("0");
 }
 
-static void finish_group(struct catalogue_reader *reader)
-{
-    if (reader->group_count > 0) {
-        const struct import_product product = {
-            .title = reader->group_title,
-            .variants = reader->group_variants,
-            .variant_count = reader->group_count,
-        };
-        catalogue_put_product(reader, &product);
-    }
-    reader->has_group = false;
-    reader->group_count = 0;
-    arena_clear(reader->arena);
-}
-
 /* True where the row is of a product that can be gathered: the one before, or a new one, which has a title. */
 static bool join_group(struct catalogue_reader *reader, const struct csv_row *row, struct text handle,
                        bool *ret_is_first)
@@ -137,7 +122,7 @@ static bool join_group(struct catalogue_reader *reader, const struct csv_row *ro
     if (!*ret_is_first) {
         return true;
     }
-    finish_group(reader);
+    catalogue_finish_group(reader);
     struct text title = catalogue_field(reader, row, COLUMN_TITLE);
     if (handle.length == 0) {
         catalogue_bad_row(reader, row->line, "the Handle is empty");
@@ -149,9 +134,7 @@ static bool join_group(struct catalogue_reader *reader, const struct csv_row *ro
                           "a product must follow one another");
         return false;
     }
-    reader->has_group = true;
-    reader->group_handle = arena_text(reader->arena, handle);
-    reader->group_title = arena_text(reader->arena, title);
+    catalogue_begin_group(reader, handle, title);
     return true;
 }
 
@@ -160,17 +143,12 @@ static void add_variant(struct catalogue_reader *reader, const struct csv_row *r
 {
     struct text sku = catalogue_field(reader, row, COLUMN_SKU);
     const struct variant_texts texts = {
-        .sku = sku.length > 0 ? arena_text(reader->arena, sku)
-                              : make_sku(reader->arena, reader->group_handle, options, option_count),
+        .sku = sku.length > 0 ? sku : make_sku(reader->arena, reader->group_handle, options, option_count),
         .title = make_title(reader->arena, reader->group_title, options, option_count),
         .price = catalogue_field(reader, row, COLUMN_PRICE),
         .stock_quantity = floor_quantity(reader, row->line, catalogue_field(reader, row, COLUMN_STOCK_QUANTITY)),
     };
-    if (reader->group_count == PRODUCT_VARIANTS_MAX) {
-        catalogue_bad_row(reader, row->line, "the product has more than %d variants", PRODUCT_VARIANTS_MAX);
-    } else if (catalogue_make_variant(reader, row->line, &texts, &reader->group_variants[reader->group_count])) {
-        reader->group_count++;
-    }
+    catalogue_group_variant(reader, row->line, &texts);
 }
 
 static void read_row(struct catalogue_reader *reader, const struct csv_row *row)
@@ -194,5 +172,5 @@ const struct catalogue_format CATALOGUE_SHOPIFY = {
     .currency_column = -1,
     .ignores_other_columns_silently = true,
     .read_row = read_row,
-    .finish = finish_group,
+    .finish = catalogue_finish_group,
 };

@@ -5,6 +5,7 @@
  * status. */
 
 int command_serve(int argument_count, char **arguments);
+int command_work(int argument_count, char **arguments);
 int command_migrate(int argument_count, char **arguments);
 int command_import(int argument_count, char **arguments);
 int command_audit(int argument_count, char **arguments);

@@ -1,33 +1,47 @@
 #include "cli/database.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cli/console.h"
+#include "store/postgres/postgres_store.h"
 #include "store/sqlite/sqlite_store.h"
 
 static const char SQLITE_SCHEME[] = "sqlite:";
 
-static bool starts_with(const char *text, const char *prefix)
+static bool resolve_sqlite(const char *path, struct database *database)
 {
-    return strncmp(text, prefix, strlen(prefix)) == 0;
+    if (*path == '\0' || strncmp(path, ":memory:", strlen(":memory:")) == 0) {
+        console_error("--database sqlite: wants the path of a file behind it, such as sqlite:holdfast.db");
+        return false;
+    }
+    database->ops = &SQLITE_STORE;
+    database->location = path;
+    return true;
 }
 
 bool database_resolve(const char *uri, struct database *ret_database)
 {
-    if (starts_with(uri, "postgres:") || starts_with(uri, "postgresql:")) {
-        console_error("this build has no PostgreSQL store yet; use --database sqlite:PATH");
+    struct database database = {0};
+    database_uri_show(uri, database.name);
+    if (strncmp(uri, SQLITE_SCHEME, strlen(SQLITE_SCHEME)) == 0) {
+        (void)snprintf(database.name, sizeof(database.name), "%s", uri); /* whatever is in a path is no password */
+        if (!resolve_sqlite(uri + strlen(SQLITE_SCHEME), &database)) {
+            return false;
+        }
+    } else if (database_uri_is_postgres(uri)) {
+        if (!database_uri_check("--database", uri)) {
+            return false;
+        }
+        database.ops = &POSTGRES_STORE;
+        database.location = uri;
+    } else {
+        console_error("--database is written sqlite:PATH, such as sqlite:holdfast.db, or postgresql://USER@HOST/NAME, "
+                      "not '%s'",
+                      database.name);
         return false;
     }
-    if (!starts_with(uri, SQLITE_SCHEME)) {
-        console_error("--database is written sqlite:PATH, such as sqlite:holdfast.db, not '%s'", uri);
-        return false;
-    }
-    const char *path = uri + strlen(SQLITE_SCHEME);
-    if (*path == '\0' || starts_with(path, ":memory:")) {
-        console_error("--database sqlite: wants the path of a file behind it, such as sqlite:holdfast.db");
-        return false;
-    }
-    *ret_database = (struct database){.ops = &SQLITE_STORE, .uri = uri, .location = path};
+    *ret_database = database;
     return true;
 }
 
@@ -38,16 +52,20 @@ bool database_open(struct database *database, const struct store_options *option
     return database->ops->open(&located, &database->store, fault);
 }
 
-bool database_open_migrated(struct database *database, const struct store_options *options,
+bool database_open_migrated(struct database *database, const struct store_options *options, bool migrate,
                             struct migration_report *ret_report, struct fault *fault)
 {
+    struct migration_report report = {0};
     if (!database_open(database, options, fault)) {
         return false;
     }
-    if (!database->ops->migrate(database->store, ret_report, fault)) {
+    bool ok = migrate || database->ops->embedded ? database->ops->migrate(database->store, &report, fault)
+                                                 : database->ops->schema_check(database->store, fault);
+    if (!ok) {
         database_close(database);
         return false;
     }
+    *ret_report = report;
     return true;
 }
 

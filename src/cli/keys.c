@@ -128,7 +128,7 @@ static bool open_database(const struct keys_settings *settings, bool create, str
         *ret_exit = EXIT_WRONG_USAGE;
         return false;
     }
-    if (!database_open_migrated(ret_database, &(struct store_options){.create = create}, &report, &fault)) {
+    if (!database_open_migrated(ret_database, &(struct store_options){.create = create}, false, &report, &fault)) {
         *ret_exit = console_fault(&fault);
         return false;
     }

@@ -16,7 +16,8 @@ static int show_help(int argument_count, char **arguments);
 
 static const struct command_entry COMMANDS[] = {
     {"serve", "take orders over HTTP", command_serve},
-    {"import", "bring a catalogue in from a CSV file", command_import},
+    {"work", "run jobs only, beside servers", command_work},
+    {"import", "bring a catalogue in from a CSV file or another database", command_import},
     {"keys", "create, list and revoke API keys", command_keys},
     {"migrate", "bring a database to this program's schema", command_migrate},
     {"audit", "check every invariant over a whole database", command_audit},

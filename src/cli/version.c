@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <jansson.h>
+#include <libpq-fe.h>
 #include <llhttp/llhttp.h>
 #include <openssl/crypto.h>
 #include <sqlite3.h>
@@ -26,8 +27,10 @@ int command_version(int argument_count, char **arguments)
         return exit_status;
     }
     printf("holdfast %s\n", HOLDFAST_VERSION);
-    printf("sqlite %s, libuv %s, llhttp %d.%d.%d, jansson %s, openssl %s, curl %s\n", sqlite3_libversion(),
-           uv_version_string(), LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR, LLHTTP_VERSION_PATCH, jansson_version_str(),
-           OpenSSL_version(OPENSSL_VERSION_STRING), curl_version_info(CURLVERSION_NOW)->version);
+    int libpq = PQlibVersion(); /* 150018 is 15.18 */
+    printf("sqlite %s, libpq %d.%d, libuv %s, llhttp %d.%d.%d, jansson %s, openssl %s, curl %s\n", sqlite3_libversion(),
+           libpq / 10000, libpq % 10000, uv_version_string(), LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+           LLHTTP_VERSION_PATCH, jansson_version_str(), OpenSSL_version(OPENSSL_VERSION_STRING),
+           curl_version_info(CURLVERSION_NOW)->version);
     return console_flush() ? EXIT_DONE : EXIT_FAILED;
 }

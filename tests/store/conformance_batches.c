@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "domain/catalogue.h"
 #include "domain/idempotency.h"
 #include "domain/place_order.h"
 
@@ -71,6 +72,33 @@ static void an_order_comes_back_as_it_was_placed(void **state)
     assert_int_equal(order->lines[2].unit_price, 1999);
     assert_int_equal(read_variant(harness, "b")->stock.reserved_quantity, 5);
     assert_audit_clean(harness);
+}
+
+static void variants_come_back_in_the_order_they_came(void **state)
+{
+    struct harness *harness = *state;
+    static const char *const skus[] = {"pot-s", "pot-m", "pot-l", "Pot-XL"};
+    struct create_variant variants[4];
+    for (size_t i = 0; i < 4; i++) {
+        variants[i] = (struct create_variant){.sku = text_from_c(skus[i]),
+                                              .title = TEXT_LITERAL("Pot"),
+                                              .price = {100, "EUR"},
+                                              .low_stock_threshold = -1};
+    }
+    struct create_product command = {.title = TEXT_LITERAL("Pot"), .variants = variants, .variant_count = 4};
+    struct outcome outcome;
+    batch_begin(harness);
+    create_product_want(&command, &harness->wanted);
+    batch_load(harness);
+    create_product_decide(&harness->facts, &command, &outcome);
+    batch_commit(harness);
+    struct product *product;
+    assert_ok(harness, harness->ops->read_product(harness->reader, harness->read_arena, &outcome.product->id, &product,
+                                                  &harness->fault));
+    assert_int_equal(product->variant_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(text_equal_c(product->variants[i]->sku, skus[i]));
+    }
 }
 
 static void a_rolled_back_batch_leaves_nothing(void **state)
@@ -488,6 +516,7 @@ static void a_shop_survives_its_day(void **state)
 const struct CMUnitTest CONFORMANCE_BATCH_TESTS[] = {
     ON_FRESH_STORE(a_product_comes_back_with_its_variants),
     ON_FRESH_STORE(an_order_comes_back_as_it_was_placed),
+    ON_FRESH_STORE(variants_come_back_in_the_order_they_came),
     ON_FRESH_STORE(a_rolled_back_batch_leaves_nothing),
     ON_FRESH_STORE(paying_converts_the_hold),
     ON_FRESH_STORE(money_that_cannot_be_accepted_is_recorded),

@@ -151,14 +151,10 @@ static int compare_products(const void *a, const void *b)
     return uuid_compare(first->id, second->id);
 }
 
-/* New ones by SKU, which is their unique key; then those that have a row, by that. */
 static int compare_variants(const void *a, const void *b)
 {
     const struct variant *first = *(const struct variant *const *)a;
     const struct variant *second = *(const struct variant *const *)b;
-    if (first->loaded_version == 0 && second->loaded_version == 0) {
-        return text_compare(first->sku, second->sku);
-    }
     return (first->row > second->row) - (first->row < second->row);
 }
 
@@ -211,16 +207,16 @@ static void add_variant_values(struct parameters *rows, const struct variant *va
 }
 
 /* The database gives new variants their ids, and everything else of the batch names them by these: the one case with a
- * round trip more. */
-static bool insert_variants(struct store *store, struct facts *facts, struct variant *const *variants,
-                            struct fault *fault)
+ * round trip more. They are numbered as they came, which is the order that a product shows them in. */
+static bool insert_variants(struct store *store, struct facts *facts, struct fault *fault)
 {
     struct parameters *rows = begin_rows(store, COLUMNS(NEW_VARIANT));
     for (size_t i = 0; i < facts->variants.count; i++) {
-        if (variants[i]->loaded_version == 0) {
-            row_uuid(rows, &variants[i]->product_id);
-            row_text(rows, variants[i]->sku);
-            add_variant_values(rows, variants[i]);
+        const struct variant *variant = facts->variants.entries[i].value;
+        if (variant->loaded_version == 0) {
+            row_uuid(rows, &variant->product_id);
+            row_text(rows, variant->sku);
+            add_variant_values(rows, variant);
         }
     }
     if (parameters_row_count(rows) == 0) {
@@ -547,10 +543,10 @@ bool postgres_batch_save(struct store *store, struct facts *facts, struct fault 
     batch_queue_begin(store);
     store->has_saved = true;
     queue_products(store, facts);
-    struct variant *const *variants = sort_values(facts, &facts->variants, compare_variants);
-    if (!insert_variants(store, facts, variants, fault)) {
+    if (!insert_variants(store, facts, fault)) {
         return false;
     }
+    struct variant *const *variants = sort_values(facts, &facts->variants, compare_variants);
     queue_variants(store, facts, variants);
     queue_changed_orders(store, facts);
     queue_levels(store, facts, variants);

@@ -1,0 +1,327 @@
+/* What only a database that several servers share has to do: a second store on the same schema is the other server. */
+
+#include "conformance.h"
+
+#include <stdlib.h>
+
+#include "domain/expire_order.h"
+#include "domain/idempotency.h"
+#include "domain/place_order.h"
+#include "postgres_schemas.h"
+#include "store/postgres/postgres_store.h"
+
+static const struct store_under_test postgres = {&POSTGRES_STORE, postgres_schemas_prepare, postgres_schemas_discard};
+
+struct servers {
+    struct harness *harness; /* of the server whose turn it is */
+    struct store *other;
+};
+
+static void change_turns(struct servers *servers)
+{
+    struct store *turn = servers->harness->store;
+    servers->harness->store = servers->other;
+    servers->other = turn;
+}
+
+static int setup(void **state)
+{
+    struct servers *servers = memory_zalloc(1, sizeof(*servers));
+    struct migration_report report;
+    servers->harness = harness_open(&postgres);
+    struct harness *harness = servers->harness;
+    const struct store_options options = {.location = harness->location, .unix_ms = harness_clock};
+    assert_ok(harness, harness->ops->open(&options, &servers->other, &harness->fault));
+    assert_ok(harness, harness->ops->migrate(servers->other, &report, &harness->fault));
+    assert_int_equal(report.from_version, report.to_version);
+    *state = servers;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct servers *servers = *state;
+    POSTGRES_STORE.batch_rollback(servers->other);
+    POSTGRES_STORE.close(servers->other);
+    harness_close(servers->harness);
+    free(servers);
+    return 0;
+}
+
+/* An order planned and left open, under a key. */
+static struct uuid plan_order(struct harness *harness, const char *key)
+{
+    struct place_order_line line = {TEXT_LITERAL("a"), 1};
+    struct place_order command = {
+        .customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
+    struct idempotency idempotency = {.key = text_from_c(key)};
+    struct outcome outcome;
+    batch_begin(harness);
+    place_order_want(&command, &harness->wanted);
+    wanted_add_idempotency_key(&harness->wanted, idempotency.key);
+    batch_load(harness);
+    assert_null(facts_idempotency(&harness->facts, idempotency.key));
+    place_order_decide(&harness->facts, &command, &outcome);
+    assert_int_equal(outcome.code, OUTCOME_ORDER_PLACED);
+    (void)idempotency_keep(&harness->facts, &idempotency, &outcome);
+    event_stock_thresholds(&harness->facts);
+    return outcome.order->id;
+}
+
+static bool save_and_commit(struct harness *harness)
+{
+    return harness->ops->batch_save(harness->store, &harness->facts, &harness->fault) &&
+           harness->ops->batch_commit(harness->store, &harness->fault);
+}
+
+/* The number of the row's or the log's bytes that changed meanwhile. */
+static long long log_position(const struct harness *harness)
+{
+    return atoll(postgres_schemas_run(harness->location, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"));
+}
+
+static const char *terminate_others(const struct harness *harness)
+{
+    return postgres_schemas_run(harness->location,
+                                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                                "WHERE application_name = 'holdfast' AND query NOT LIKE '%pg_stat_activity%' "
+                                "AND pid <> pg_backend_pid()");
+}
+
+static void a_guard_meets_the_faster_server(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    (void)plan_order(harness, "first"); /* nothing was written before: nothing is locked */
+    harness->ops->batch_rollback(harness->store);
+    (void)plan_order(harness, "second");
+    struct facts slow = harness->facts;
+    struct arena *slow_arena = harness->arena;
+    harness->arena = arena_new(1024);
+
+    change_turns(servers);
+    (void)place_id(harness, "c", "a", 3);
+    change_turns(servers);
+
+    arena_free(harness->arena);
+    harness->arena = slow_arena;
+    harness->facts = slow;
+    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
+    harness->ops->batch_rollback(harness->store);
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 3);
+
+    (void)plan_order(harness, "second"); /* planned again, this time behind a lock */
+    assert_ok(harness, save_and_commit(harness));
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 4);
+    assert_audit_clean(harness);
+}
+
+static void a_key_that_another_server_took_is_a_conflict(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    (void)postgres_schemas_run(harness->location, "INSERT INTO idempotency_keys (key, fingerprint, created_at, status) "
+                                                  "SELECT 'other', decode(repeat('00', 32), 'hex'), now(), 200");
+    (void)plan_order(harness, "mine");
+    (void)postgres_schemas_run(harness->location, "UPDATE idempotency_keys SET key = 'mine'");
+    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
+    harness->ops->batch_rollback(harness->store);
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 0);
+    (void)postgres_schemas_run(harness->location, "DELETE FROM idempotency_keys");
+}
+
+static void what_another_server_sweeps_is_left_to_it(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    struct uuid due[4];
+    size_t count;
+    bool more;
+    (void)make_variant(harness, "a", 10);
+    struct uuid first = place_id(harness, "c", "a", 1);
+    struct uuid second = place_id(harness, "c", "a", 1);
+    harness_now_ms += 900000;
+
+    batch_begin(harness); /* has the first in hand */
+    wanted_add_due(&harness->wanted, &first);
+    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms, 4, due, &count, &more, &harness->fault));
+    assert_int_equal(count, 2);
+    batch_load(harness);
+    assert_non_null(facts_order(&harness->facts, &first));
+    assert_true(harness->facts.overdue_left); /* the second */
+    struct facts facts = harness->facts;
+    struct arena *arena = harness->arena;
+    harness->arena = arena_new(1024);
+
+    change_turns(servers);
+    batch_begin(harness);
+    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms, 4, due, &count, &more, &harness->fault));
+    assert_int_equal(count, 2);
+    wanted_add_due(&harness->wanted, &due[0]);
+    wanted_add_due(&harness->wanted, &due[1]);
+    /* The stock level is locked by the first server, which goes on when this one waits: so only look at the orders. */
+    (void)postgres_schemas_run(harness->location, "SELECT 1");
+    change_turns(servers);
+    struct wanted wanted = harness->wanted;
+    struct facts other_facts = harness->facts;
+    struct arena *other_arena = harness->arena;
+    harness->facts = facts;
+    harness->arena = arena;
+    assert_true(expire_order_decide(&harness->facts, facts_order(&harness->facts, &first)));
+    batch_commit(harness);
+
+    change_turns(servers);
+    harness->wanted = wanted;
+    harness->facts = other_facts;
+    batch_load(harness);
+    assert_true(facts_is_elsewhere(&harness->facts, &first));
+    assert_false(facts_is_elsewhere(&harness->facts, &second));
+    assert_true(expire_order_decide(&harness->facts, facts_order(&harness->facts, &second)));
+    batch_commit(harness);
+    arena_free(other_arena);
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 0);
+    assert_int_equal(count_from_audit(harness, "orders expired"), 2);
+    assert_audit_clean(harness);
+}
+
+static void timeouts_that_another_server_made_are_seen(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    struct uuid due[4];
+    size_t count;
+    bool more;
+    int64_t due_ms;
+    (void)make_variant(harness, "a", 1);
+    assert_ok(harness, harness->ops->next_due(harness->store, &due_ms, &harness->fault));
+    assert_true(due_ms == INT64_MAX);
+    change_turns(servers);
+    (void)place_id(harness, "c", "a", 1);
+    change_turns(servers);
+    harness_now_ms += 900000;
+    batch_begin(harness);
+    wanted_add_sku(&harness->wanted, TEXT_LITERAL("a"));
+    batch_load(harness);
+    assert_true(harness->facts.overdue_left); /* so no order is refused for its stock */
+    harness->ops->batch_rollback(harness->store);
+    batch_begin(harness);
+    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms, 4, due, &count, &more, &harness->fault));
+    assert_int_equal(count, 1);
+    harness->ops->batch_rollback(harness->store);
+}
+
+static void refusals_write_nothing(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 0);
+    for (int i = 0; i < 2; i++) { /* the first may still lock */
+        batch_begin(harness);
+        wanted_add_sku(&harness->wanted, TEXT_LITERAL("a"));
+        batch_load(harness);
+        harness->ops->batch_rollback(harness->store);
+    }
+    (void)postgres_schemas_run(harness->location, "CHECKPOINT"); /* nothing of others is left to be written */
+    long long before = log_position(harness);
+    for (int i = 0; i < 50; i++) {
+        batch_begin(harness);
+        wanted_add_sku(&harness->wanted, TEXT_LITERAL("a"));
+        batch_load(harness);
+        harness->ops->batch_rollback(harness->store);
+    }
+    assert_int_equal(log_position(harness) - before, 0);
+}
+
+static void a_lost_connection_between_batches_is_not_noticed(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    (void)place_id(harness, "c", "a", 1);
+    assert_string_not_equal(terminate_others(harness), "0");
+    (void)place_id(harness, "c", "a", 1);
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 2);
+    assert_audit_clean(harness);
+}
+
+static void a_connection_lost_before_the_commit_is_planned_again(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    (void)place_id(harness, "c", "a", 1);
+    (void)plan_order(harness, "key");
+    assert_string_not_equal(terminate_others(harness), "0");
+    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT); /* it asked: the batch is not there */
+    harness->ops->batch_rollback(harness->store);
+    struct uuid id = plan_order(harness, "key");
+    assert_ok(harness, save_and_commit(harness));
+    assert_non_null(read_order(harness, id));
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 2);
+    assert_audit_clean(harness);
+}
+
+static void a_row_that_stays_locked_is_a_timeout(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    struct uuid id = place_id(harness, "c", "a", 1);
+    batch_begin(harness);
+    wanted_add_order(&harness->wanted, &id);
+    batch_load(harness);
+    struct arena *arena = harness->arena;
+    harness->arena = arena_new(1024);
+    change_turns(servers);
+    batch_begin(harness);
+    wanted_add_order(&harness->wanted, &id);
+    assert_fault(harness, harness->ops->batch_load(harness->store, &harness->wanted, &harness->facts, &harness->fault),
+                 FAULT_TIMEOUT);
+    harness->ops->batch_rollback(harness->store);
+    change_turns(servers);
+    arena_free(harness->arena);
+    harness->arena = arena;
+    harness->ops->batch_rollback(harness->store);
+    assert_int_equal(pay(harness, id, "pi_1").code, OUTCOME_ORDER_PAID);
+}
+
+static void a_schema_of_another_program_is_refused(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    char location[512];
+    struct store *store;
+    struct migration_report report;
+    postgres_schemas_prepare(location, sizeof(location));
+    (void)postgres_schemas_run(location, "CREATE TABLE orders (id serial)");
+    const struct store_options options = {.location = location};
+    assert_ok(harness, harness->ops->open(&options, &store, &harness->fault));
+    assert_fault(harness, harness->ops->schema_check(store, &harness->fault), FAULT_SCHEMA);
+    assert_fault(harness, harness->ops->migrate(store, &report, &harness->fault), FAULT_SCHEMA);
+    harness->ops->close(store);
+    assert_string_equal(postgres_schemas_run(location, "SELECT count(*) FROM pg_class "
+                                                       "WHERE relnamespace = current_schema()::regnamespace "
+                                                       "AND relkind = 'r'"),
+                        "1");
+    postgres_schemas_discard(location);
+}
+
+#define WITH_TWO_SERVERS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_TWO_SERVERS(a_guard_meets_the_faster_server),
+        WITH_TWO_SERVERS(a_key_that_another_server_took_is_a_conflict),
+        WITH_TWO_SERVERS(what_another_server_sweeps_is_left_to_it),
+        WITH_TWO_SERVERS(timeouts_that_another_server_made_are_seen),
+        WITH_TWO_SERVERS(refusals_write_nothing),
+        WITH_TWO_SERVERS(a_lost_connection_between_batches_is_not_noticed),
+        WITH_TWO_SERVERS(a_connection_lost_before_the_commit_is_planned_again),
+        WITH_TWO_SERVERS(a_row_that_stays_locked_is_a_timeout),
+        WITH_TWO_SERVERS(a_schema_of_another_program_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
