@@ -424,6 +424,19 @@ static int64_t wait_us(const struct committer *committer)
     return until_sweep_us > 0 ? min_int64(until_sweep_us, WAIT_US_MAX) : 0;
 }
 
+/* Until there may be something new for the committer to do, unless a command comes. */
+static int64_t pause_us(const struct committer *committer, bool more_maintenance)
+{
+    if (more_maintenance) {
+        return 0;
+    }
+    if (committer->parked != NULL) { /* they wait for a sweep: not longer, and not without pause */
+        int64_t until_sweep_us = committer->sweep_not_before_us - clock_monotonic_us();
+        return until_sweep_us > 0 ? min_int64(until_sweep_us, WAIT_US_MAX) : 0;
+    }
+    return wait_us(committer);
+}
+
 /* True: there is more to do soon. */
 static bool maintain(struct committer *committer, bool idle)
 {
@@ -446,12 +459,11 @@ static void *committer_main(void *argument)
     bool more_maintenance = false;
     (void)pthread_setname_np(pthread_self(), "committer");
     for (;;) {
-        bool hurry = committer->parked != NULL || more_maintenance;
         bool closed = commit_queue_is_closed(committer->queue); /* before the last take, which then has all */
         struct command *taken = NULL;
         if (committer->parked_count < committer->options.batch_weight_max) { /* else the queue fills: an answer */
             taken = commit_queue_take(committer->queue, committer->options.batch_weight_max,
-                                      hurry ? 0 : wait_us(committer));
+                                      pause_us(committer, more_maintenance));
         }
         gauge_set(&committer->options.metrics->queue_depth, (int64_t)commit_queue_weight(committer->queue));
         if (taken == NULL && committer->parked == NULL && closed) {

@@ -77,7 +77,8 @@ static bool save_and_commit(struct harness *harness)
 /* The number of the row's or the log's bytes that changed meanwhile. */
 static long long log_position(const struct harness *harness)
 {
-    return atoll(postgres_schemas_run(harness->location, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"));
+    return strtoll(postgres_schemas_run(harness->location, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"), NULL,
+                   10);
 }
 
 static const char *terminate_others(const struct harness *harness)

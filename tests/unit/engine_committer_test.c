@@ -291,6 +291,22 @@ static void conflicts_without_end_are_the_stores_fault(void **state)
     assert_int_equal(command->outcome.code, OUTCOME_STORE_UNAVAILABLE);
 }
 
+static void a_lock_is_waited_for_three_times(void **state)
+{
+    struct door *door = *state;
+    struct command *patient = door_place(door, "c-1", &one_tee);
+    struct command *unlucky = door_place(door, "c-2", &one_tee);
+    door_start(door);
+    door_fail(door, FAKE_LOAD, FAULT_TIMEOUT, 2);
+    door_submit(door, patient);
+    door_wait_answers(door, 1);
+    assert_int_equal(patient->outcome.code, OUTCOME_ORDER_PLACED);
+    door_fail(door, FAKE_LOAD, FAULT_TIMEOUT, 3);
+    door_submit(door, unlucky);
+    door_wait_answers(door, 2);
+    assert_int_equal(unlucky->outcome.code, OUTCOME_STORE_UNAVAILABLE);
+}
+
 /* A batch of many commands meets a fault; the one before and the one after work. */
 static void assert_all_share_the_fault(struct door *door, enum fake_call call, enum fault_kind kind,
                                        enum outcome_code code)
@@ -351,6 +367,24 @@ static void overdue_holds_are_released_from_the_start(void **state)
     assert_int_equal(fake_store_calls(door->store, FAKE_COMMIT), 1);
     door_stop(door);
     assert_int_equal(counter_read(&door->metrics.events[EVENT_ORDER_EXPIRED]), 2);
+}
+
+static void what_another_server_sweeps_is_left_to_it(void **state)
+{
+    struct door *door = *state;
+    struct uuid due = fake_store_add_draft(door->store, "last", 1, clock_unix_ms() - 1);
+    struct place_order_line line = {TEXT_LITERAL("last"), 1};
+    struct command *command = door_place(door, "c-1", &line);
+    fake_store_set_elsewhere(door->store, due);
+    door_start(door);
+    door_submit(door, command);
+    (void)usleep(100000);
+    assert_int_equal(fake_store_order_status(door->store, due), ORDER_DRAFT);
+    assert_true(fake_store_calls(door->store, FAKE_LOAD) < 20); /* it is not asked for without pause */
+    fake_store_forget_elsewhere(door->store);
+    door_wait_answers(door, 1); /* nothing was refused while the unit was on its way back */
+    assert_int_equal(command->outcome.code, OUTCOME_ORDER_PLACED);
+    assert_int_equal(fake_store_order_status(door->store, due), ORDER_EXPIRED);
 }
 
 static void an_idle_committer_wakes_at_the_deadline(void **state)
@@ -558,6 +592,8 @@ int main(void)
         AT_DOOR(a_command_that_the_database_refuses_fails_alone),
         AT_DOOR(a_conflict_is_planned_again_on_fresh_facts),
         AT_DOOR(conflicts_without_end_are_the_stores_fault),
+        AT_DOOR(a_lock_is_waited_for_three_times),
+        AT_DOOR(what_another_server_sweeps_is_left_to_it),
         AT_DOOR(a_store_that_cannot_begin_is_unavailable_to_all_and_comes_back),
         AT_DOOR(a_store_that_cannot_load_fails_all_and_comes_back),
         AT_DOOR(a_store_that_cannot_commit_is_unavailable_to_all_and_comes_back),

@@ -56,7 +56,7 @@ struct store {
 
 struct reader {
     struct store *store;
-    char settings[400]; /* SQL for each new connection */
+    char settings[600]; /* SQL for each new connection */
     struct session *primary;
     struct session *replica; /* NULL: none */
 };

@@ -17,8 +17,6 @@ static const struct statement SELECT_IDENTITY = {
                 "'order_items', 'stock_reservations', 'payments', 'stock_movements', 'jobs', 'events', 'counters', "
                 "'idempotency_keys', 'writers', 'api_keys'))"};
 static const struct statement SELECT_VERSION = {"version", "SELECT max(number)::bigint FROM holdfast_migrations"};
-static const struct statement LOCK_SCHEMA = {"lock_schema",
-                                             "SELECT pg_advisory_xact_lock(1215261796, hashtext(current_schema()))"};
 static const struct statement RECORD_MIGRATION = {
     "record_migration", "INSERT INTO holdfast_migrations (number, name) VALUES ($1::bigint, $2::text)"};
 
@@ -56,7 +54,7 @@ static bool check_identity(const PGresult *identity, bool *ret_is_ours, struct f
 static bool read_version(struct store *store, int *ret_version, struct fault *fault)
 {
     const PGresult *result;
-    bool is_ours;
+    bool is_ours = false;
     int64_t version = 0;
     if (!run_query(store->session, &SELECT_IDENTITY, &result, fault) || !check_identity(result, &is_ours, fault)) {
         return false;
@@ -115,13 +113,13 @@ static bool apply(struct session *session, const struct schema_migration *migrat
 static bool apply_from(struct store *store, int *ret_from_version, struct fault *fault)
 {
     struct fault ignored;
-    const PGresult *locked;
     int version = 0;
     bool ok = session_run_script(store->session,
                                  "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; "
-                                 "SET LOCAL idle_in_transaction_session_timeout = 0",
+                                 "SET LOCAL idle_in_transaction_session_timeout = 0; "
+                                 "SELECT pg_advisory_xact_lock(1215261796, hashtext(current_schema()))",
                                  fault) &&
-              run_query(store->session, &LOCK_SCHEMA, &locked, fault) && read_version(store, &version, fault);
+              read_version(store, &version, fault);
     for (size_t i = ok ? (size_t)version : 0; ok && i < POSTGRES_MIGRATION_COUNT; i++) {
         assert(POSTGRES_MIGRATIONS[i].number == (int)i + 1);
         ok = apply(store->session, &POSTGRES_MIGRATIONS[i], fault);

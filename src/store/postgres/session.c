@@ -346,14 +346,14 @@ static bool transfer(struct session *session, int64_t deadline_us, struct fault 
 }
 
 /* Keeps one result; true behind the last, which is the synchronisation's. */
-static bool take_result(struct session *session, PGresult *result, size_t *position)
+static bool take_result(struct session *session, PGresult *result, size_t position)
 {
     if (PQresultStatus(result) == PGRES_PIPELINE_SYNC) {
         PQclear(result);
         return true;
     }
-    struct queued *queued = &session->queue[*position];
-    if (*position == session->queue_count || queued->result != NULL) {
+    struct queued *queued = &session->queue[position];
+    if (position == session->queue_count || queued->result != NULL) {
         PQclear(result); /* a farewell of the server's behind the last answer */
         return false;
     }
@@ -376,7 +376,7 @@ static bool collect(struct session *session, struct fault *fault)
         }
         PGresult *result = PQgetResult(session->connection);
         if (result != NULL) {
-            if (take_result(session, result, &position)) {
+            if (take_result(session, result, position)) {
                 return true;
             }
             continue;

@@ -21,6 +21,8 @@ struct store {
     struct table orders;      /* id bytes -> struct order *, its lines naming the store's variants */
     struct table idempotency; /* key -> struct idempotency_record *, its order the store's */
     struct uuid_source ids;
+    struct uuid elsewhere; /* an order that another server has in hand */
+    bool has_elsewhere;
     const struct facts *pending; /* saved, not yet committed */
     bool in_batch;
     size_t calls[FAKE_CALL_COUNT];
@@ -316,6 +318,18 @@ static void load_orders(struct store *store, const struct table *ids, struct fac
     }
 }
 
+static void load_due(struct store *store, const struct table *ids, struct facts *facts)
+{
+    for (size_t i = 0; i < ids->count; i++) {
+        struct uuid *id = copy_bytes(facts->arena, ids->entries[i].key.bytes, sizeof(*id));
+        if (store->has_elsewhere && uuid_equal(*id, store->elsewhere)) {
+            facts_put_elsewhere(facts, id);
+        } else {
+            (void)load_order(store, id, facts);
+        }
+    }
+}
+
 static bool fake_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
 {
     if (!enter(store, FAKE_LOAD, NULL, fault)) {
@@ -326,7 +340,7 @@ static bool fake_batch_load(struct store *store, const struct wanted *wanted, st
         (void)load_variant(store, wanted->skus.entries[i].key, facts);
     }
     load_orders(store, &wanted->order_ids, facts);
-    load_orders(store, &wanted->due_ids, facts);
+    load_due(store, &wanted->due_ids, facts);
     for (size_t i = 0; i < wanted->payment_references.count; i++) {
         load_payment_owner(store, wanted->payment_references.entries[i].key, facts);
     }
@@ -460,6 +474,21 @@ enum order_status fake_store_order_status(struct store *store, struct uuid order
     enum order_status status = order->status;
     pthread_mutex_unlock(&store->mutex);
     return status;
+}
+
+void fake_store_set_elsewhere(struct store *store, struct uuid order_id)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->elsewhere = order_id;
+    store->has_elsewhere = true;
+    pthread_mutex_unlock(&store->mutex);
+}
+
+void fake_store_forget_elsewhere(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->has_elsewhere = false;
+    pthread_mutex_unlock(&store->mutex);
 }
 
 size_t fake_store_calls(struct store *store, enum fake_call call)

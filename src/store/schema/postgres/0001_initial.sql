@@ -20,6 +20,7 @@ CREATE TABLE products (
     version bigint NOT NULL CHECK (version >= 1)
 );
 COMMENT ON TABLE products IS 'What is for sale; its variants have the SKUs and prices.';
+COMMENT ON COLUMN products.product_id IS 'As in the API.';
 COMMENT ON COLUMN products.version IS 'Counts changes of the title; the ETag of the API.';
 
 CREATE TABLE product_variants (
@@ -37,6 +38,8 @@ CREATE INDEX product_variants_by_product ON product_variants (product_id, varian
 -- A flash sale has few limited variants, and every order asks whether its lines are some of them.
 CREATE INDEX product_variants_limited ON product_variants (sku) WHERE max_per_customer IS NOT NULL;
 COMMENT ON TABLE product_variants IS 'What has a SKU and a price; a simple product has one.';
+COMMENT ON COLUMN product_variants.variant_id IS 'The database''s own number; the API knows variants by their SKU.';
+COMMENT ON COLUMN product_variants.sku IS 'The merchant''s own; never changes.';
 COMMENT ON COLUMN product_variants.price_amount IS 'In minor units of the currency (cents).';
 COMMENT ON COLUMN product_variants.max_per_customer IS 'Units that one customer may have in paid orders and live holds; NULL: no limit.';
 COMMENT ON COLUMN product_variants.low_stock_threshold IS 'A stock.low event follows when what is available falls to this; NULL: never.';
@@ -85,6 +88,11 @@ CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
 -- Drafts are found through their jobs, so that an order enters this index once its hold has ended, not when it is placed.
 CREATE INDEX orders_by_status ON orders (status, order_id) WHERE status <> 'draft';
 COMMENT ON TABLE orders IS 'draft: stock is held until expires_at; paid: sold; cancelled, expired: given back.';
+COMMENT ON COLUMN orders.order_id IS 'As in the API; begins with the time.';
+COMMENT ON COLUMN orders.customer_id IS 'The shop''s own name for the customer.';
+COMMENT ON COLUMN orders.version IS 'Counts the order''s changes; the ETag of the API.';
+COMMENT ON COLUMN orders.cancel_reason IS 'payment_timeout where the deadline passed, else what the client gave.';
+COMMENT ON COLUMN orders.metadata IS 'The client''s own texts; NULL where it gave none.';
 COMMENT ON COLUMN orders.total_amount IS 'In minor units of the currency (cents).';
 COMMENT ON COLUMN orders.expires_at IS 'The deadline for the payment.';
 COMMENT ON COLUMN orders.hold_ms IS 'The hold as first asked for, in milliseconds; extensions do not change it.';
@@ -100,6 +108,7 @@ CREATE TABLE order_items (
 );
 CREATE INDEX order_items_by_variant ON order_items (variant_id, order_id);
 COMMENT ON TABLE order_items IS 'The lines of the orders.';
+COMMENT ON COLUMN order_items.line IS '1 is the first, as it was ordered.';
 COMMENT ON COLUMN order_items.unit_price IS 'When the order was placed, in minor units of its currency.';
 
 CREATE TABLE stock_reservations (
@@ -111,6 +120,7 @@ CREATE TABLE stock_reservations (
     PRIMARY KEY (order_id, line)
 );
 COMMENT ON TABLE stock_reservations IS 'What each line holds. reserved_quantity of a stock level is the sum of its active ones.';
+COMMENT ON COLUMN stock_reservations.status IS 'active while the order is a draft, converted once it is paid, released when it was cancelled or expired.';
 
 CREATE TABLE payments (
     payment_reference text COLLATE "C" PRIMARY KEY,
@@ -125,6 +135,8 @@ CREATE TABLE payments (
     CHECK ((status = 'refund_due') = (reason IS NOT NULL))
 );
 COMMENT ON TABLE payments IS 'A reference is recorded once, whatever became of the money: accepted, or a refund is due.';
+COMMENT ON COLUMN payments.payment_reference IS 'The payment provider''s.';
+COMMENT ON COLUMN payments.amount IS 'In minor units of the currency (cents).';
 COMMENT ON COLUMN payments.number IS '1 is the order''s first.';
 COMMENT ON COLUMN payments.reason IS 'Why a refund is due.';
 
@@ -141,6 +153,10 @@ CREATE TABLE stock_movements (
 );
 CREATE INDEX stock_movements_by_variant ON stock_movements (variant_id, movement_no);
 COMMENT ON TABLE stock_movements IS 'The ledger: stock_quantity of a level is the sum of its movements. Rows are only ever added.';
+COMMENT ON COLUMN stock_movements.movement_no IS 'The position in the ledger; of one variant they ascend with time.';
+COMMENT ON COLUMN stock_movements.reason IS 'initial, sale, restock, correction, return, damage or other.';
+COMMENT ON COLUMN stock_movements.reference IS 'What the client gave: a delivery, a stock-taking.';
+COMMENT ON COLUMN stock_movements.order_id IS 'Of a sale.';
 COMMENT ON COLUMN stock_movements.stock_quantity IS 'What the movement led to.';
 
 CREATE TABLE jobs (
@@ -166,6 +182,8 @@ CREATE INDEX events_by_order ON events (order_id, sequence) WHERE order_id IS NO
 CREATE INDEX events_by_type ON events (type, sequence)
     WHERE type <> 'order.created' AND type <> 'order.paid' AND type <> 'order.expired';
 COMMENT ON TABLE events IS 'The log of what happened, in order: whoever has seen sequence n has seen all before.';
+COMMENT ON COLUMN events.order_id IS 'Whose history it belongs to; NULL: about stock.';
+COMMENT ON COLUMN events.data IS 'As the API shows it.';
 
 CREATE TABLE counters (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -190,6 +208,7 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 COMMENT ON TABLE idempotency_keys IS 'One key, one request, one effect. Pruned after 24 hours.';
 COMMENT ON COLUMN idempotency_keys.fingerprint IS 'SHA-256 of method, path and body.';
+COMMENT ON COLUMN idempotency_keys.order_id IS 'The order that was created under it; NULL: the answer is in status, body, location and version.';
 
 -- The number of each process's last transaction: after a connection was lost over a COMMIT, this tells whether it
 -- happened. pg_xact_status() would not do: after a failover the new primary gives the same transaction ids out again.
@@ -212,7 +231,9 @@ CREATE TABLE api_keys (
     revoked_at timestamptz
 );
 CREATE UNIQUE INDEX api_keys_name_in_force ON api_keys (name) WHERE revoked_at IS NULL;
+COMMENT ON TABLE api_keys IS 'Who may call the API; made by holdfast keys create.';
 COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the key; the key itself is nowhere.';
+COMMENT ON COLUMN api_keys.hint IS 'The key''s first characters, to tell keys apart.';
 COMMENT ON COLUMN api_keys.revoked_at IS 'NULL: in force.';
 
 -- Fails a batch whose guarded update did not find every row at the version that it was planned on: inside the pipeline,
