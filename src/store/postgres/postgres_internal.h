@@ -30,7 +30,6 @@ struct store {
     int64_t (*unix_ms)(void); /* NULL: the database's clock */
     int64_t read_timeout_ms;
     int64_t idempotency_ms;
-    char *reader_settings; /* SQL for each new connection of a reader */
     struct uuid writer_id; /* this process's row in writers */
 
     /* The writing side's own. */

@@ -26,7 +26,6 @@ static const char WRITER_SETTINGS[] =
 static void store_free(struct store *store)
 {
     session_free(store->session);
-    free(store->reader_settings);
     free(store->read_uri);
     free(store->uri);
     free(store);

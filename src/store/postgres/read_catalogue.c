@@ -14,8 +14,9 @@ static const struct statement SELECT_PRODUCT_VARIANTS = {
 #define PRODUCTS_FROM "FROM products p WHERE p.product_id < $1::uuid ORDER BY p.product_id DESC LIMIT $2::bigint"
 static const struct statement SELECT_PRODUCTS = {"products", "SELECT " PRODUCT_COLUMNS " " PRODUCTS_FROM};
 static const struct statement SELECT_PRODUCTS_VARIANTS = {
-    "variants_of_products",
-    "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES " WHERE v.product_id IN (SELECT p.product_id " PRODUCTS_FROM ")"};
+    "variants_of_products", "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES " WHERE v.variant_id = ANY (ARRAY("
+                            "SELECT variant_id FROM product_variants WHERE product_id = ANY (ARRAY("
+                            "SELECT p.product_id " PRODUCTS_FROM "))))"};
 
 static const struct statement FIND_VARIANT = {"find_variant",
                                               "SELECT variant_id FROM product_variants WHERE sku = $1::text"};

@@ -15,7 +15,7 @@
  * that order. Asked for those with the key, in the order of ids, the planner would go by the statistics, which know how
  * many orders have a key but not that the newest have not: it could read a million to find a page.
  *
- * Likewise one order's rows are looked up by subqueries, not joined: a join could read whole tables. */
+ * Likewise one order's rows are looked up by subqueries and arrays, not joined: there is no other order to do it in. */
 #define VARIANT "(SELECT variant_id FROM product_variants WHERE sku = $4::text)"
 #define HAS_SKU                                                                                                \
     "($4::text IS NULL OR " VARIANT " = ANY (ARRAY(SELECT i.variant_id FROM order_items i WHERE i.order_id = " \
@@ -52,8 +52,8 @@ static const struct statement FIND_ONE = {"find_order",
                                           "SELECT length(set_config('holdfast.found', ARRAY[$1::uuid]::text, true))"};
 
 static const struct statement SELECT_VARIANTS = {
-    "variants_of_orders", "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES " WHERE v.variant_id IN "
-                          "(SELECT i.variant_id FROM order_items i WHERE i.order_id = ANY (" FOUND_ORDERS "))"};
+    "variants_of_orders", "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES " WHERE v.variant_id = ANY (ARRAY("
+                          "SELECT i.variant_id FROM order_items i WHERE i.order_id = ANY (" FOUND_ORDERS ")))"};
 static const struct statement SELECT_ORDERS = {"orders", "SELECT " ORDER_COLUMNS
                                                          " FROM orders o WHERE o.order_id = ANY (" FOUND_ORDERS ") "
                                                          "ORDER BY o.order_id DESC"};
