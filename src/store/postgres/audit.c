@@ -274,7 +274,7 @@ bool postgres_audit(struct reader *reader, const struct audit_sink *sink, struct
         }),
         .sink = sink,
     };
-    bool ok = session_connect(audit.session, NULL, fault) &&
+    bool ok = session_connect(audit.session, fault) &&
               session_run_script(audit.session, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", fault) &&
               read_clock(&audit, reader->store, fault) && run_checks(&audit, fault);
     session_free(audit.session); /* which ends the transaction, too */

@@ -15,19 +15,42 @@ static const struct statement BEGIN = {"begin", "BEGIN"};
 static const struct statement ROLLBACK = {"rollback", "ROLLBACK"};
 static const struct statement COMMIT = {"commit", "COMMIT"};
 
-/* Waits until the transaction that is asked after has ended (it holds the row), and being a transaction itself is only
- * answered once it, and so the other before it, is as durable as this database makes things. */
-static const struct statement READ_MARKER = {
-    "read_marker", "UPDATE writers SET written_at = clock_timestamp() WHERE writer_id = $1::uuid RETURNING batch"};
+/* The first thing on each connection. It waits until a transaction of the one before has ended, if that holds the row; and
+ * if that comes later (some network kept it), it finds that its connection is not the process's any more. Being a
+ * transaction itself, this is only answered once it, and what it read, is as durable as this database makes things. */
+static const struct statement TAKE_OVER = {
+    "take_over", "INSERT INTO writers AS w (writer_id, batch, connection, written_at) "
+                 "VALUES ($1::uuid, 0, $2::bigint, clock_timestamp()) ON CONFLICT (writer_id) DO UPDATE "
+                 "SET connection = excluded.connection, written_at = excluded.written_at RETURNING batch"};
+
+static bool take_over(struct store *store, struct fault *fault)
+{
+    int64_t number = session_connection_number(store->session);
+    struct parameters *parameters = session_parameters(store->session);
+    parameter_uuid(parameters, store->writer_id);
+    parameter_int64(parameters, number);
+    size_t taken = session_queue(store->session, &TAKE_OVER);
+    if (!session_exchange(store->session, fault)) {
+        return false;
+    }
+    store->committed_batch = value_int64(session_result(store->session, taken), 0, 0);
+    store->connection = number;
+    return true;
+}
+
+bool store_connect(struct store *store, struct fault *fault)
+{
+    if (!session_connect(store->session, fault)) {
+        return false;
+    }
+    return store->connection == session_connection_number(store->session) ||
+           (take_over(store, fault) && store_look(store, fault));
+}
 
 bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
 {
-    bool is_new;
     assert(!store->in_batch);
-    if (!postgres_get_ready(store, fault) || !session_connect(store->session, &is_new, fault)) {
-        return false;
-    }
-    if (is_new && !store_look(store, fault)) {
+    if (!postgres_get_ready(store, fault) || !store_connect(store, fault)) {
         return false;
     }
     store->in_batch = true;
@@ -73,14 +96,9 @@ static bool resolve(struct store *store, bool *ret_is_committed)
     struct fault ignored;
     int64_t until_us = clock_monotonic_us() + RESOLVE_US_MAX;
     do {
-        if (session_connect(store->session, NULL, &ignored)) {
-            parameter_uuid(session_parameters(store->session), store->writer_id);
-            size_t number = session_queue(store->session, &READ_MARKER);
-            if (session_exchange(store->session, &ignored)) {
-                const PGresult *marker = session_result(store->session, number);
-                *ret_is_committed = PQntuples(marker) == 1 && value_int64(marker, 0, 0) == store->batch;
-                return true;
-            }
+        if (session_connect(store->session, &ignored) && take_over(store, &ignored)) {
+            *ret_is_committed = store->committed_batch == store->batch;
+            return true;
         }
         (void)usleep(RESOLVE_PAUSE_US);
     } while (clock_monotonic_us() < until_us);

@@ -396,8 +396,7 @@ static bool exchange(struct load *load, struct fault *fault)
     if (session_exchange(load->store->session, fault)) {
         return true;
     }
-    if (!may_repeat || session_is_connected(load->store->session) ||
-        !session_connect(load->store->session, NULL, fault)) {
+    if (!may_repeat || session_is_connected(load->store->session) || !store_connect(load->store, fault)) {
         return false;
     }
     load->store->has_begun = false;

@@ -87,10 +87,13 @@ static const struct statement INSERT_KEYS = {
     "INSERT INTO idempotency_keys (key, fingerprint, created_at, order_id, status, body, location, version) "
     "SELECT * FROM unnest($1::text[], $2::bytea[], $3::timestamptz[], $4::uuid[], $5::integer[], $6::text[], "
     "$7::text[], $8::bigint[])"};
+/* $3: the connection that may write. */
 static const struct statement WRITE_MARKER = {
     "write_marker",
-    "INSERT INTO writers (writer_id, batch, written_at) VALUES ($1::uuid, $2::bigint, clock_timestamp()) "
-    "ON CONFLICT (writer_id) DO UPDATE SET batch = excluded.batch, written_at = excluded.written_at"};
+    "WITH marked AS (INSERT INTO writers AS w (writer_id, batch, connection, written_at) "
+    "VALUES ($1::uuid, $2::bigint, $3::bigint, clock_timestamp()) ON CONFLICT (writer_id) DO UPDATE "
+    "SET batch = excluded.batch, written_at = excluded.written_at WHERE w.connection = excluded.connection RETURNING 1) "
+    "SELECT require_rows((SELECT count(*) FROM marked), 1, 'writers')"};
 /* $1: how many drafts there are more. */
 static const struct statement INSERT_EVENTS = {
     "insert_events",
@@ -534,6 +537,7 @@ static void queue_marker(struct store *store)
     struct parameters *parameters = session_parameters(store->session);
     parameter_uuid(parameters, store->writer_id);
     parameter_int64(parameters, ++store->batch);
+    parameter_int64(parameters, store->connection);
     (void)session_queue(store->session, &WRITE_MARKER);
 }
 

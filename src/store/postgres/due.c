@@ -91,7 +91,7 @@ bool store_look(struct store *store, struct fault *fault)
  * servers have added. */
 bool postgres_next_due(struct store *store, int64_t *ret_due_ms, struct fault *fault)
 {
-    if (!postgres_get_ready(store, fault) || !session_connect(store->session, NULL, fault)) {
+    if (!postgres_get_ready(store, fault) || !store_connect(store, fault)) {
         return false;
     }
     if (!(store->due.is_known && store->due.is_fresh) && !store_look(store, fault)) {

@@ -65,7 +65,7 @@ bool postgres_read_keys(struct reader *reader, struct arena *arena, struct key_r
 
 bool postgres_key_create(struct store *store, const struct key_row *key, struct fault *fault)
 {
-    if (!postgres_get_ready(store, fault) || !session_connect(store->session, NULL, fault)) {
+    if (!postgres_get_ready(store, fault) || !session_connect(store->session, fault)) {
         return false;
     }
     struct parameters *parameters = session_parameters(store->session);
@@ -89,7 +89,7 @@ bool postgres_key_revoke(struct store *store, struct text id_or_name, int64_t no
 {
     struct uuid id;
     bool is_id = uuid_parse(id_or_name, &id);
-    if (!postgres_get_ready(store, fault) || !session_connect(store->session, NULL, fault)) {
+    if (!postgres_get_ready(store, fault) || !session_connect(store->session, fault)) {
         return false;
     }
     struct parameters *parameters = session_parameters(store->session);

@@ -44,7 +44,7 @@ static bool postgres_open(const struct store_options *options, struct store **re
     store->writer_id = uuid_source_next(&ids, clock_unix_ms());
     store->session = session_new(
         &(struct session_options){.uri = store->uri, .settings = WRITER_SETTINGS, .exchange_ms_max = BATCH_MS_MAX});
-    if (!session_connect(store->session, NULL, fault)) {
+    if (!session_connect(store->session, fault)) {
         store_free(store);
         return false;
     }

@@ -33,7 +33,7 @@ bool postgres_reader_open(struct store *store, struct reader **ret_reader, struc
     (void)snprintf(reader->settings, sizeof(reader->settings), SETTINGS, (long long)store->read_timeout_ms);
     reader->primary = new_session(reader, store->uri, false);
     reader->replica = store->read_uri == NULL ? NULL : new_session(reader, store->read_uri, true);
-    if (!session_connect(reader->primary, NULL, fault)) {
+    if (!session_connect(reader->primary, fault)) {
         postgres_reader_close(reader);
         return false;
     }
@@ -52,7 +52,7 @@ void postgres_reader_close(struct reader *reader)
 
 static bool exchange(struct session *session, const struct read *read, struct fault *fault)
 {
-    if (!session_connect(session, NULL, fault)) {
+    if (!session_connect(session, fault)) {
         return false;
     }
     read->queue(session, read->context);

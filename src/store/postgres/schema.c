@@ -78,7 +78,7 @@ static bool read_version(struct store *store, int *ret_version, struct fault *fa
 bool postgres_schema_check(struct store *store, struct fault *fault)
 {
     int version = 0;
-    if (!session_connect(store->session, NULL, fault) || !read_version(store, &version, fault)) {
+    if (!session_connect(store->session, fault) || !read_version(store, &version, fault)) {
         return false;
     }
     return (size_t)version == POSTGRES_MIGRATION_COUNT ||
@@ -137,7 +137,7 @@ static bool apply_from(struct store *store, int *ret_from_version, struct fault 
 bool postgres_migrate(struct store *store, struct migration_report *ret_report, struct fault *fault)
 {
     int version = 0;
-    if (!session_connect(store->session, NULL, fault) || !read_version(store, &version, fault) ||
+    if (!session_connect(store->session, fault) || !read_version(store, &version, fault) ||
         ((size_t)version < POSTGRES_MIGRATION_COUNT && !apply_from(store, &version, fault))) {
         return false;
     }

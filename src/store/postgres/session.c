@@ -13,6 +13,8 @@
 #define STATEMENT_SLOTS 128 /* a power of two, well above the number of statements there are */
 #define QUEUE_MAX 64
 #define BACKOFF_US_MIN 50000
+#define SETTINGS_US_MAX 3000000 /* a server that let us in and then falls silent */
+#define WAIT_US_MAX 1000000
 #define BACKOFF_US_MAX 2000000
 
 struct prepared {
@@ -29,6 +31,7 @@ struct queued {
 struct session {
     struct session_options options;
     PGconn *connection; /* NULL: none */
+    int64_t connection_number;
     struct prepared prepared[STATEMENT_SLOTS];
     struct parameters parameters;
     struct queued queue[QUEUE_MAX];
@@ -182,14 +185,49 @@ static bool enter_pipeline(struct session *session, struct fault *fault)
            fault_from_text(fault, FAULT_UNAVAILABLE, PQerrorMessage(connection));
 }
 
-/* Outside the pipeline, where several statements may be one text; blocks. */
-static bool execute_script(PGconn *connection, const char *sql, struct fault *fault)
+static bool is_failed(const PGresult *result)
 {
-    PGresult *result = PQexec(connection, sql);
     ExecStatusType status = PQresultStatus(result);
-    bool ok = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || session_fault(result, fault);
-    PQclear(result);
-    return ok;
+    return result != NULL && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
+           status != PGRES_PIPELINE_ABORTED;
+}
+
+/* Waits for bytes to come, or for room to send where that is wanted, and takes what came. False: the connection is of no
+ * use any more. */
+static bool wait_for_server(PGconn *connection, bool wants_to_send, int64_t deadline_us, struct fault *fault)
+{
+    struct pollfd socket = {.fd = PQsocket(connection), .events = (short)(POLLIN | (wants_to_send ? POLLOUT : 0))};
+    int64_t left_us = deadline_us - clock_monotonic_us();
+    int ready =
+        left_us <= 0 ? 0 : poll(&socket, 1, left_us > WAIT_US_MAX ? WAIT_US_MAX / 1000 : (int)(left_us / 1000) + 1);
+    if (left_us <= 0) {
+        return fault_set(fault, FAULT_UNAVAILABLE, "the database did not answer in time: the connection was given up");
+    }
+    if (ready < 0) {
+        return errno == EINTR || fault_from_text(fault, FAULT_UNAVAILABLE, strerror(errno));
+    }
+    return (socket.revents & (POLLIN | POLLHUP | POLLERR)) == 0 || PQconsumeInput(connection) == 1 ||
+           fault_from_text(fault, FAULT_UNAVAILABLE, PQerrorMessage(connection));
+}
+
+/* Outside the pipeline, where several statements may be one text. */
+static bool execute_script(PGconn *connection, const char *sql, int64_t deadline_us, struct fault *fault)
+{
+    bool ok =
+        PQsendQuery(connection, sql) == 1 || fault_from_text(fault, FAULT_UNAVAILABLE, PQerrorMessage(connection));
+    for (;;) {
+        while (PQisBusy(connection) != 0) {
+            if (!wait_for_server(connection, false, deadline_us, fault)) {
+                return false;
+            }
+        }
+        PGresult *result = PQgetResult(connection);
+        if (result == NULL) {
+            return ok;
+        }
+        ok = ok && (!is_failed(result) || session_fault(result, fault));
+        PQclear(result);
+    }
 }
 
 static bool set_up(struct session *session, struct fault *fault)
@@ -204,7 +242,8 @@ static bool set_up(struct session *session, struct fault *fault)
                          PQserverVersion(connection) / 10000);
     }
     (void)PQsetNoticeReceiver(connection, ignore_notice, NULL);
-    return execute_script(connection, session->options.settings, fault) && enter_pipeline(session, fault);
+    return execute_script(connection, session->options.settings, clock_monotonic_us() + SETTINGS_US_MAX, fault) &&
+           enter_pipeline(session, fault);
 }
 
 /* Servers that lost the same database do not come back all at one moment. */
@@ -217,11 +256,13 @@ static void back_off(struct session *session)
     session->retry_at_us = clock_monotonic_us() + session->backoff_us / 2 + (int64_t)drawn % session->backoff_us;
 }
 
-bool session_connect(struct session *session, bool *ret_is_new, struct fault *fault)
+int64_t session_connection_number(const struct session *session)
 {
-    if (ret_is_new != NULL) {
-        *ret_is_new = false;
-    }
+    return session->connection_number;
+}
+
+bool session_connect(struct session *session, struct fault *fault)
+{
     if (session->connection != NULL) {
         return true;
     }
@@ -239,9 +280,7 @@ bool session_connect(struct session *session, bool *ret_is_new, struct fault *fa
     }
     session->backoff_us = 0;
     session->retry_at_us = 0;
-    if (ret_is_new != NULL) {
-        *ret_is_new = true;
-    }
+    session->connection_number++;
     return true;
 }
 
@@ -331,18 +370,7 @@ static bool transfer(struct session *session, int64_t deadline_us, struct fault 
         }
         return true;
     }
-    struct pollfd socket = {.fd = PQsocket(session->connection),
-                            .events = (short)(POLLIN | (unsent > 0 ? POLLOUT : 0))};
-    int64_t left_us = deadline_us - clock_monotonic_us();
-    int ready = left_us <= 0 ? 0 : poll(&socket, 1, (int)(left_us / 1000) + 1);
-    if (ready == 0) {
-        return lose(session, fault, "the database did not answer in time: the connection was given up");
-    }
-    if (ready < 0) {
-        return errno == EINTR || lose(session, fault, strerror(errno));
-    }
-    return (socket.revents & (POLLIN | POLLHUP | POLLERR)) == 0 || PQconsumeInput(session->connection) == 1 ||
-           lose(session, fault, NULL);
+    return wait_for_server(session->connection, unsent > 0, deadline_us, fault) || lose(session, fault, fault->detail);
 }
 
 /* Keeps one result; true behind the last, which is the synchronisation's. */
@@ -386,13 +414,6 @@ static bool collect(struct session *session, struct fault *fault)
         }
         position += position < session->queue_count && session->queue[position].result != NULL;
     }
-}
-
-static bool is_failed(const PGresult *result)
-{
-    ExecStatusType status = PQresultStatus(result);
-    return result != NULL && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK &&
-           status != PGRES_PIPELINE_ABORTED;
 }
 
 /* The first statement that failed says what the fault is, also where the connection was lost after it. */
@@ -445,7 +466,7 @@ bool session_run_script(struct session *session, const char *sql, struct fault *
     if (PQexitPipelineMode(session->connection) != 1 || PQsetnonblocking(session->connection, 0) != 0) {
         return lose(session, fault, NULL);
     }
-    bool ok = execute_script(session->connection, sql, fault);
+    bool ok = execute_script(session->connection, sql, INT64_MAX, fault);
     if (PQstatus(session->connection) != CONNECTION_OK) {
         session_disconnect(session);
         return false;

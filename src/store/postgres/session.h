@@ -36,8 +36,10 @@ struct session *session_new(const struct session_options *options); /* connects 
 void session_free(struct session *session);                         /* takes NULL */
 
 /* True: connected. Where it is not, connects, which may take some seconds; soon after a failed try it says
- * FAULT_UNAVAILABLE at once. *ret_is_new (may be NULL): the connection was made now. */
-MUST_USE bool session_connect(struct session *session, bool *ret_is_new, struct fault *fault);
+ * FAULT_UNAVAILABLE at once. */
+MUST_USE bool session_connect(struct session *session, struct fault *fault);
+/* Counts the connections made: the number of the present one. */
+int64_t session_connection_number(const struct session *session);
 bool session_is_connected(const struct session *session);
 /* Leaves the connection, whatever it is doing; what was under way on it is undone by the server. */
 void session_disconnect(struct session *session);

@@ -212,12 +212,16 @@ COMMENT ON COLUMN idempotency_keys.order_id IS 'The order that was created under
 
 -- The number of each process's last transaction: after a connection was lost over a COMMIT, this tells whether it
 -- happened. pg_xact_status() would not do: after a failover the new primary gives the same transaction ids out again.
+-- And the number of the one connection that the process writes through: what is still on its way through one that it gave
+-- up fails here.
 CREATE TABLE writers (
     writer_id uuid PRIMARY KEY,
     batch bigint NOT NULL,
+    connection bigint NOT NULL,
     written_at timestamptz NOT NULL
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE writers IS 'Processes that write here, each with the number of its last transaction. Forgotten after a day.';
+COMMENT ON COLUMN writers.connection IS 'Which of its connections may write: the latest.';
 
 -- Who may call the API
 
