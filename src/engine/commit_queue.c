@@ -93,6 +93,15 @@ static void wait_filled(struct commit_queue *queue, int64_t wait_us)
     queue->waiting = false;
 }
 
+bool commit_queue_wait(struct commit_queue *queue, int64_t wait_us)
+{
+    pthread_mutex_lock(&queue->mutex);
+    wait_filled(queue, wait_us);
+    bool is_filled = queue->first != NULL;
+    pthread_mutex_unlock(&queue->mutex);
+    return is_filled;
+}
+
 struct command *commit_queue_take(struct commit_queue *queue, size_t weight_max, int64_t wait_us)
 {
     pthread_mutex_lock(&queue->mutex);

@@ -14,6 +14,8 @@ struct commit_queue *commit_queue_new(size_t weight_max);
 void commit_queue_free(struct commit_queue *queue);
 /* False where it is full or closed; the command is then still the caller's. */
 bool commit_queue_put(struct commit_queue *queue, struct command *command);
+/* Waits up to wait_us while empty and open; true where there is something to take. */
+bool commit_queue_wait(struct commit_queue *queue, int64_t wait_us);
 /* Takes from the front commands of at most weight_max together (at least one, if there is any), as a list in order of
  * arrival. Waits up to wait_us (0: not at all, INT64_MAX: until there is one) while empty and open; NULL where there
  * is none. */

@@ -453,6 +453,15 @@ static bool maintain(struct committer *committer, bool idle)
     return more;
 }
 
+static struct command *take_commands(struct committer *committer, int64_t patience_us)
+{
+    const struct store_ops *ops = committer->options.ops;
+    if (commit_queue_wait(committer->queue, patience_us) && ops->await_turn != NULL) {
+        ops->await_turn(committer->options.store);
+    }
+    return commit_queue_take(committer->queue, committer->options.batch_weight_max, 0);
+}
+
 static void *committer_main(void *argument)
 {
     struct committer *committer = argument;
@@ -462,8 +471,7 @@ static void *committer_main(void *argument)
         bool closed = commit_queue_is_closed(committer->queue); /* before the last take, which then has all */
         struct command *taken = NULL;
         if (committer->parked_count < committer->options.batch_weight_max) { /* else the queue fills: an answer */
-            taken = commit_queue_take(committer->queue, committer->options.batch_weight_max,
-                                      pause_us(committer, more_maintenance));
+            taken = take_commands(committer, pause_us(committer, more_maintenance));
         }
         gauge_set(&committer->options.metrics->queue_depth, (int64_t)commit_queue_weight(committer->queue));
         if (taken == NULL && committer->parked == NULL && closed) {

@@ -2,6 +2,7 @@
 
 #include "conformance.h"
 
+#include <libpq-fe.h>
 #include <stdlib.h>
 
 #include "domain/expire_order.h"
@@ -288,6 +289,58 @@ static void a_row_that_stays_locked_is_a_timeout(void **state)
     assert_int_equal(pay(harness, id, "pi_1").code, OUTCOME_ORDER_PAID);
 }
 
+static const char *turns_taken(const struct harness *harness)
+{
+    return postgres_schemas_run(harness->location, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND "
+                                                   "objid = (hashtext(current_schema())::bigint & 4294967295)::oid");
+}
+
+/* Somebody holds the stock level's row for a moment. */
+static void wait_for_the_row(struct harness *harness, PGconn *somebody)
+{
+    assert_true(PQsendQuery(somebody, "BEGIN; SELECT FROM stock_levels FOR UPDATE; SELECT pg_sleep(0.3); COMMIT"));
+    while (atoi(postgres_schemas_run(harness->location, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                                        "'PgSleep'")) == 0) {}
+    (void)place_id(harness, "c", "a", 1);
+    for (PGresult *result = PQgetResult(somebody); result != NULL; result = PQgetResult(somebody)) {
+        assert_true(PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK);
+        PQclear(result);
+    }
+}
+
+static void whoever_met_others_takes_turns(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    harness->ops->await_turn(harness->store); /* alone so far */
+    assert_string_equal(turns_taken(harness), "0");
+    PGconn *somebody = PQconnectdb(harness->location);
+    wait_for_the_row(harness, somebody);
+    PQfinish(somebody);
+
+    harness->ops->await_turn(harness->store);
+    assert_string_equal(turns_taken(harness), "1");
+    (void)plan_order(harness, "key");
+    harness->ops->batch_rollback(harness->store); /* the turn ends with the batch, whatever becomes of it, ... */
+    assert_string_equal(turns_taken(harness), "0");
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 1);
+    for (int64_t reserved = 2; reserved <= 3; reserved++) {
+        harness->ops->await_turn(harness->store);
+        assert_string_equal(turns_taken(harness), "1");
+        (void)plan_order(harness, "key");
+        assert_ok(harness, save_and_commit(harness)); /* ... and the batch is a transaction like any other */
+        assert_string_equal(turns_taken(harness), "0");
+        assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, reserved);
+        (void)postgres_schemas_run(harness->location, "DELETE FROM idempotency_keys");
+    }
+
+    harness->ops->await_turn(harness->store);
+    assert_string_not_equal(terminate_others(harness), "0"); /* a turn that was lost with its connection is no turn */
+    (void)place_id(harness, "c", "a", 1);
+    assert_audit_clean(harness);
+}
+
 static void a_schema_of_another_program_is_refused(void **state)
 {
     struct servers *servers = *state;
@@ -322,6 +375,7 @@ int main(void)
         WITH_TWO_SERVERS(a_lost_connection_between_batches_is_not_noticed),
         WITH_TWO_SERVERS(a_connection_lost_before_the_commit_is_planned_again),
         WITH_TWO_SERVERS(a_row_that_stays_locked_is_a_timeout),
+        WITH_TWO_SERVERS(whoever_met_others_takes_turns),
         WITH_TWO_SERVERS(a_schema_of_another_program_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,11 +50,14 @@ bool store_connect(struct store *store, struct fault *fault)
 bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
 {
     assert(!store->in_batch);
+    int64_t turn_connection = store->has_turn ? store->connection : 0;
+    store->has_turn = false;
     if (!postgres_get_ready(store, fault) || !store_connect(store, fault)) {
         return false;
     }
     store->in_batch = true;
-    store->has_begun = false;
+    store->in_turn = turn_connection == store->connection;
+    store->has_begun = store->in_turn;
     store->must_lock = store->has_saved;
     store->has_saved = false;
     *ret_now_ms = store_advance(store);
@@ -70,14 +73,25 @@ void batch_queue_begin(struct store *store)
     }
 }
 
+static void end_batch(struct store *store)
+{
+    store->in_batch = false;
+    store->has_begun = false;
+}
+
 void postgres_batch_rollback(struct store *store)
 {
-    struct fault ignored;
     if (!store->in_batch) {
         return;
     }
-    store->in_batch = false;
     store->due.is_known = false; /* what was taken out of it may not be there any more */
+    batch_abandon(store);
+    end_batch(store);
+}
+
+void batch_abandon(struct store *store)
+{
+    struct fault ignored;
     /* Where statements are queued they run first, and one that fails keeps the first ROLLBACK from being reached. */
     for (int i = 0; i < 2 && store->has_begun && session_is_connected(store->session); i++) {
         (void)session_parameters(store->session);
@@ -86,7 +100,6 @@ void postgres_batch_rollback(struct store *store)
     }
     if (store->has_begun) {
         session_disconnect(store->session);
-        store->has_begun = false;
     }
 }
 
@@ -117,7 +130,6 @@ static void take_commit(struct store *store)
     atomic_store_explicit(&store->live_holds, value_int64(session_result(store->session, store->counted), 0, 0),
                           memory_order_relaxed);
     store_take_due(store, session_result(store->session, store->looked));
-    store->in_batch = false;
 }
 
 bool postgres_batch_commit(struct store *store, struct fault *fault)
@@ -129,6 +141,7 @@ bool postgres_batch_commit(struct store *store, struct fault *fault)
     bool is_answered = session_exchange(store->session, fault);
     if (is_committed(session_result(store->session, number))) {
         take_commit(store);
+        end_batch(store);
         return true;
     }
     if (is_answered) {
@@ -138,13 +151,12 @@ bool postgres_batch_commit(struct store *store, struct fault *fault)
     if (session_is_connected(store->session)) {
         return false; /* a statement failed, and COMMIT was not reached */
     }
+    end_batch(store);
+    store->due.is_known = false;
     if (!resolve(store, &was_committed)) {
-        store->in_batch = false;
         fault->kind = FAULT_OUTCOME_UNKNOWN;
         return false;
     }
-    store->in_batch = false;
-    store->due.is_known = false;
     if (was_committed) {
         return true;
     }

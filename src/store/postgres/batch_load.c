@@ -62,11 +62,12 @@ static const struct statement SELECT_PURCHASED = {
     "FROM unnest($2::text[], $3::text[]) AS w(customer_id, sku) "
     "JOIN product_variants v ON v.sku = w.sku AND v.max_per_customer IS NOT NULL"};
 /* The time at which all that is loaded was true, and how many timeouts are due by then (by $1 where the caller has a
- * clock of its own), counted up to $2. */
+ * clock of its own), counted up to $2; and how many microseconds it took. */
 static const struct statement SELECT_NOW = {
     "select_now",
     "SELECT clock_timestamp(), (SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
-    "AND run_at <= coalesce($1::timestamptz, statement_timestamp()) LIMIT $2::bigint) AS overdue)"};
+    "AND run_at <= coalesce($1::timestamptz, statement_timestamp()) LIMIT $2::bigint) AS overdue), "
+    "(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000000)::bigint"};
 
 #define NOT_SENT SIZE_MAX
 
@@ -358,6 +359,7 @@ static void take_now(struct load *load)
     const PGresult *now = result_of(load, load->now);
     store_set_clock(load->store, time_to_unix_us(value_int64(now, 0, 0)));
     load->facts->now_ms = store_advance(load->store);
+    store_note_load(load->store, value_int64(now, 0, 2), load->facts->variants.count + load->facts->orders.count);
     if (value_int64(now, 0, 1) > (int64_t)load->due_count) {
         load->facts->overdue_left = true;
         load->store->due.is_known = false; /* another server's: look again */
@@ -413,6 +415,10 @@ bool postgres_batch_load(struct store *store, const struct wanted *wanted, struc
     row_loader_begin(&loader, facts);
     if (!exchange(&load, fault)) {
         return false;
+    }
+    if (!session_in_transaction(store->session)) {
+        return fault_set(fault, FAULT_UNAVAILABLE,
+                         "the connection does not keep a transaction: a pooler between has to pool by session");
     }
     take_variants(&loader, result_of(&load, load.variants));
     take_products(&loader, result_of(&load, load.products));

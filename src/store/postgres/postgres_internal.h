@@ -36,15 +36,18 @@ struct store {
     struct session *session;
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
-    bool must_lock;          /* the batch before had something to write */
-    bool has_saved;          /* so has this one */
-    bool has_begun;          /* the server knows of the batch */
-    int64_t batch;           /* number of the last one that was saved, as in writers */
-    int64_t committed_batch; /* what writers said when the connection was taken over */
-    int64_t connection;      /* its number, once it was taken over */
-    size_t counted;          /* where in the exchange under way the commit's results are: counters, ... */
-    size_t looked;           /* ... and deadlines */
-    int64_t now_ms;          /* the last `now` given out */
+    bool must_lock;              /* the batch before had something to write */
+    bool has_saved;              /* so has this one */
+    bool has_turn;               /* the next batch has begun already, by waiting for its turn */
+    bool in_turn;                /* this one has */
+    int64_t take_turns_until_us; /* after another server was met at the same rows */
+    bool has_begun;              /* the server knows of the batch */
+    int64_t batch;               /* number of the last one that was saved, as in writers */
+    int64_t committed_batch;     /* what writers said when the connection was taken over */
+    int64_t connection;          /* its number, once it was taken over */
+    size_t counted;              /* where in the exchange under way the commit's results are: counters, ... */
+    size_t looked;               /* ... and deadlines */
+    int64_t now_ms;              /* the last `now` given out */
     struct due_list due;
     int64_t prune_at_us; /* the next slice of old idempotency keys, on the monotonic clock */
     int64_t measure_at_us;
@@ -75,11 +78,16 @@ void store_take_due(struct store *store, const PGresult *result);
 void store_set_clock(struct store *store, int64_t database_unix_us);
 int64_t store_advance(struct store *store); /* the next `now` to give out */
 
+/* turn.c */
+void postgres_await_turn(struct store *store);
+void store_note_load(struct store *store, int64_t load_us, size_t row_count); /* was anybody waited for? */
+
 /* batch.c: begin, commit and rollback */
 bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault);
 bool postgres_batch_commit(struct store *store, struct fault *fault);
 void postgres_batch_rollback(struct store *store);
 MUST_USE bool store_connect(struct store *store, struct fault *fault); /* and takes the writing over */
+void batch_abandon(struct store *store);                               /* ends on the server what it knows of */
 void batch_queue_begin(struct store *store); /* where the server does not know of the batch yet */
 
 /* batch_load.c */

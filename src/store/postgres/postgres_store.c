@@ -75,6 +75,7 @@ const struct store_ops POSTGRES_STORE = {
     .schema_check = postgres_schema_check,
     .close = postgres_close,
     .now = postgres_now,
+    .await_turn = postgres_await_turn,
     .batch_begin = postgres_batch_begin,
     .batch_due = postgres_batch_due,
     .batch_load = postgres_batch_load,

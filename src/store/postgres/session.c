@@ -479,3 +479,8 @@ bool session_run_script(struct session *session, const char *sql, struct fault *
     }
     return ok;
 }
+
+bool session_in_transaction(const struct session *session)
+{
+    return session->connection != NULL && PQtransactionStatus(session->connection) == PQTRANS_INTRANS;
+}

@@ -56,6 +56,9 @@ const PGresult *session_result(const struct session *session, size_t number);
 /* Runs one or more statements that have no parameters, in a round trip of their own. */
 MUST_USE bool session_run_script(struct session *session, const char *sql, struct fault *fault);
 
+/* As the server said at the end of the last exchange. */
+bool session_in_transaction(const struct session *session);
+
 /* A result's fault in words that name no data; false. */
 bool session_fault(const PGresult *result, struct fault *fault);
 
