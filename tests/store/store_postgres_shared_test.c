@@ -299,8 +299,10 @@ static const char *turns_taken(const struct harness *harness)
 static void wait_for_the_row(struct harness *harness, PGconn *somebody)
 {
     assert_true(PQsendQuery(somebody, "BEGIN; SELECT FROM stock_levels FOR UPDATE; SELECT pg_sleep(0.3); COMMIT"));
-    while (atoi(postgres_schemas_run(harness->location, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                                                        "'PgSleep'")) == 0) {}
+    while (
+        text_equal_c(TEXT_LITERAL("0"),
+                     postgres_schemas_run(harness->location, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
+                                                             "'PgSleep'"))) {}
     (void)place_id(harness, "c", "a", 1);
     for (PGresult *result = PQgetResult(somebody); result != NULL; result = PQgetResult(somebody)) {
         assert_true(PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK);

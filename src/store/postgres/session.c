@@ -370,7 +370,11 @@ static bool transfer(struct session *session, int64_t deadline_us, struct fault 
         }
         return true;
     }
-    return wait_for_server(session->connection, unsent > 0, deadline_us, fault) || lose(session, fault, fault->detail);
+    if (!wait_for_server(session->connection, unsent > 0, deadline_us, fault)) {
+        session_disconnect(session);
+        return false;
+    }
+    return true;
 }
 
 /* Keeps one result; true behind the last, which is the synchronisation's. */
