@@ -4,21 +4,22 @@
 bench_folder=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 holdfast=${HOLDFAST_BIN:-$bench_folder/../build/holdfast}
 work_folder=
-server_pid=
-server_url=
+server_pids=()
+server_url= # of the last one started
 
 fail() {
     echo "bench: $*" >&2
     exit 1
 }
 
-# server_start DATABASE [serve options]: returns when it listens; sets server_pid and server_url.
+# server_start DATABASE [serve options]: returns when it listens; sets server_url.
 server_start() {
-    local database=$1 log="$work_folder/server.log"
+    local server_database=$1 log="$work_folder/server-${#server_pids[@]}.log" server_pid
     shift
     : >"$log"
-    "$holdfast" serve --database "sqlite:$database" --listen 127.0.0.1:0 "$@" 2>"$log" &
+    "$holdfast" serve --database "$server_database" --listen 127.0.0.1:0 "$@" 2>"$log" &
     server_pid=$!
+    server_pids+=("$server_pid")
     for _ in $(seq 200); do
         server_url=$(sed -n 's/.*"event":"server_started","listen":"\([^"]*\)".*/http:\/\/\1/p' "$log")
         if [ -n "$server_url" ]; then
@@ -30,13 +31,15 @@ server_start() {
     fail "the server did not say within 10 seconds that it listens"
 }
 
+# All of them.
 server_stop() {
-    if [ -n "$server_pid" ]; then
+    local server_pid
+    for server_pid in "${server_pids[@]}"; do
         kill -CONT "$server_pid" 2>/dev/null || true
         kill -TERM "$server_pid" 2>/dev/null || true
         wait "$server_pid" || true
-        server_pid=
-    fi
+    done
+    server_pids=()
 }
 
 # product_create SKU STOCK
@@ -52,24 +55,43 @@ metric() {
 }
 
 resident_mib() {
-    awk '/^VmRSS:/ { printf "%.1f\n", $2 / 1024 }' "/proc/$server_pid/status"
-}
-
-database_bytes() {
-    stat --format %s "$1" "$1-wal" 2>/dev/null | awk '{ bytes += $1 } END { printf "%.0f\n", bytes }'
+    awk '/^VmRSS:/ { printf "%.1f\n", $2 / 1024 }' "/proc/${server_pids[0]}/status"
 }
 
 # Of wrk; bench/run's options.
 wrk_threads=1
 wrk_connections=256
 
-# load SCRIPT SECONDS: drives the server with wrk; prints its RESULT line
+# load SCRIPT SECONDS [URL]: drives the server with wrk; prints its RESULT line
 load() {
     local output
     output=$(BENCH_FOLDER="$bench_folder" BENCH_RUN="$RANDOM$RANDOM$RANDOM" \
         wrk --threads "$wrk_threads" --connections "$wrk_connections" --duration "${2}s" --timeout 10s \
-        --script "$bench_folder/wrk/$1.lua" "$server_url") || fail "wrk: $output"
+        --script "$bench_folder/wrk/$1.lua" "${3:-$server_url}") || fail "wrk: $output"
     grep '^RESULT ' <<<"$output" || fail "wrk gave no result: $output"
+}
+
+# load_two SCRIPT SECONDS URL URL: half of the connections each, at the same time; one RESULT line for both, with the
+# latency of the slower one
+load_two() {
+    local first="$work_folder/load-first.txt" second="$work_folder/load-second.txt" load_pid
+    local wrk_connections=$((wrk_connections / 2))
+    load "$1" "$2" "$3" >"$first" &
+    load_pid=$!
+    load "$1" "$2" "$4" >"$second"
+    wait "$load_pid"
+    paste -d ' ' "$first" "$second" | awk '{
+        for (i = 1; i <= NF; i++) {
+            if (split($i, pair, "=") == 2) {
+                sums = pair[1] ~ /^(accepted|refused|failed)$/
+                if (!(pair[1] in value)) names[++count] = pair[1]
+                value[pair[1]] = sums ? value[pair[1]] + pair[2] : pair[2] > value[pair[1]] + 0 ? pair[2] : value[pair[1]]
+            }
+        }
+        printf "RESULT"
+        for (i = 1; i <= count; i++) printf " %s=%s", names[i], value[names[i]]
+        printf "\n"
+    }'
 }
 
 # field NAME: of each RESULT line on standard input
@@ -87,6 +109,11 @@ per_second() {
 
 sum() {
     awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# ratio A B: A / B
+ratio() {
+    awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f\n", a / b; else print "-" }'
 }
 
 # The middle one of the numbers on standard input.
