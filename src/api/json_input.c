@@ -297,40 +297,6 @@ static bool metadata_is_good(json_t *object, const struct field_place *place, st
     return errors->count == errors_before;
 }
 
-static int compare_members(const void *a, const void *b)
-{
-    const void *first = *(void *const *)a;
-    const void *second = *(void *const *)b;
-    struct text first_key = {json_object_iter_key((void *)(uintptr_t)first),
-                             json_object_iter_key_len((void *)(uintptr_t)first)};
-    struct text second_key = {json_object_iter_key((void *)(uintptr_t)second),
-                              json_object_iter_key_len((void *)(uintptr_t)second)};
-    if (first_key.length != second_key.length) {
-        return first_key.length < second_key.length ? -1 : 1;
-    }
-    return text_compare(first_key, second_key);
-}
-
-/* Its members in the order in which jsonb keeps them, shorter keys first: an order is answered alike, byte for byte, when
- * it is placed and when it comes back from whichever store. */
-static struct text dump_metadata(json_t *object, struct arena *arena)
-{
-    void *members[METADATA_KEYS_MAX];
-    size_t count = 0;
-    for (void *at = json_object_iter(object); at != NULL; at = json_object_iter_next(object, at)) {
-        members[count++] = at;
-    }
-    qsort(members, count, sizeof(members[0]), compare_members);
-    json_t *sorted = json_object();
-    for (size_t i = 0; i < count; i++) {
-        (void)json_object_setn_nocheck(sorted, json_object_iter_key(members[i]), json_object_iter_key_len(members[i]),
-                                       json_object_iter_value(members[i]));
-    }
-    struct text json = dump(sorted, JSON_COMPACT | JSON_PRESERVE_ORDER, arena);
-    json_decref(sorted);
-    return json;
-}
-
 bool json_fields_metadata(struct json_fields *fields, const char *name, struct text *ret_json)
 {
     const struct field_place place = {.parent = fields->place, .name = name};
@@ -343,7 +309,7 @@ bool json_fields_metadata(struct json_fields *fields, const char *name, struct t
     if (!metadata_is_good(object, &place, fields->errors)) {
         return false;
     }
-    *ret_json = dump_metadata(object, fields->errors->arena);
+    *ret_json = dump(object, JSON_COMPACT | JSON_PRESERVE_ORDER, fields->errors->arena);
     return true;
 }
 

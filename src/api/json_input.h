@@ -58,7 +58,7 @@ bool json_fields_money(struct json_fields *fields, const char *name, enum presen
 /* An array of min to max elements; NULL otherwise. */
 const struct json_t *json_fields_array(struct json_fields *fields, const char *name, enum presence presence, size_t min,
                                        size_t max);
-/* An object of short texts, as compact JSON, shorter keys first. */
+/* An object of short texts, as compact JSON in the order it was sent. */
 bool json_fields_metadata(struct json_fields *fields, const char *name, struct text *ret_json);
 
 /* An integer at a place; errors of type and range carry `code`. */

@@ -45,9 +45,11 @@ static const struct statement UPDATE_LEVELS = {
 static const struct statement INSERT_ORDERS = {
     "insert_orders",
     "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
-    "version, revived, cancel_reason, metadata) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], "
-    "$5::bigint[], $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::bigint[], $10::boolean[], $11::text[], "
-    "$12::jsonb[])"};
+    "version, revived, cancel_reason, metadata, metadata_keys) SELECT n.*, "
+    "CASE WHEN n.metadata IS NOT NULL THEN ARRAY(SELECT json_object_keys(n.metadata)) END "
+    "FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], "
+    "$8::bigint[], $9::bigint[], $10::boolean[], $11::text[], $12::json[]) AS n(order_id, customer_id, status, currency, "
+    "total_amount, created_at, expires_at, hold_ms, version, revived, cancel_reason, metadata)"};
 static const struct statement INSERT_ITEMS = {
     "insert_items", "INSERT INTO order_items (order_id, line, variant_id, quantity, unit_price) "
                     "SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[])"};
@@ -113,7 +115,7 @@ static const enum value_type CHANGED_VARIANT[] = {VALUE_INT64, VALUE_INT64, VALU
 static const enum value_type NEW_LEVEL[] = {VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64};
 static const enum value_type CHANGED_LEVEL[] = {VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64};
 static const enum value_type NEW_ORDER[] = {VALUE_UUID, VALUE_TEXT,  VALUE_TEXT,  VALUE_TEXT, VALUE_INT64, VALUE_TIME,
-                                            VALUE_TIME, VALUE_INT64, VALUE_INT64, VALUE_BOOL, VALUE_TEXT,  VALUE_JSONB};
+                                            VALUE_TIME, VALUE_INT64, VALUE_INT64, VALUE_BOOL, VALUE_TEXT,  VALUE_JSON};
 static const enum value_type NEW_ITEM[] = {VALUE_UUID, VALUE_INT32, VALUE_INT64, VALUE_INT64, VALUE_INT64};
 static const enum value_type NEW_RESERVATION[] = {VALUE_UUID, VALUE_INT32, VALUE_INT64, VALUE_INT64, VALUE_TEXT};
 static const enum value_type CHANGED_ORDER[] = {VALUE_UUID,  VALUE_INT64, VALUE_TEXT, VALUE_TIME,

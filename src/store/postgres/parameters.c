@@ -172,13 +172,8 @@ void row_text(struct parameters *parameters, struct text text)
         (void)next_value(parameters, type, NULL_LENGTH);
         return;
     }
-    assert(type == VALUE_TEXT || type == VALUE_JSON || type == VALUE_JSONB);
-    bool has_version = type == VALUE_JSONB; /* one byte ahead of the text */
-    struct buffer *bytes = next_value(parameters, type, (uint32_t)(text.length + has_version));
-    if (has_version) {
-        buffer_append_char(bytes, 1);
-    }
-    buffer_append_text(bytes, text);
+    assert(type == VALUE_TEXT || type == VALUE_JSON);
+    buffer_append_text(next_value(parameters, type, (uint32_t)text.length), text);
 }
 
 void row_c_text(struct parameters *parameters, const char *c_string)

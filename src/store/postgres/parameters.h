@@ -14,16 +14,16 @@
 
 #define PARAMETERS_MAX 16
 
-enum value_type { /* the values are PostgreSQL's object ids, fixed by pg_type.dat */
-                  VALUE_BOOL = 16,
-                  VALUE_BYTES = 17,
-                  VALUE_INT64 = 20,
-                  VALUE_INT32 = 23,
-                  VALUE_TEXT = 25,
-                  VALUE_JSON = 114,
-                  VALUE_TIME = 1184,
-                  VALUE_UUID = 2950,
-                  VALUE_JSONB = 3802
+/* The values are PostgreSQL's object ids, fixed by pg_type.dat. */
+enum value_type {
+    VALUE_BOOL = 16,
+    VALUE_BYTES = 17,
+    VALUE_INT64 = 20,
+    VALUE_INT32 = 23,
+    VALUE_TEXT = 25,
+    VALUE_JSON = 114,
+    VALUE_TIME = 1184,
+    VALUE_UUID = 2950
 };
 
 struct parameter {
@@ -62,7 +62,7 @@ void row_int64(struct parameters *parameters, int64_t value);
 void row_int64_or_null(struct parameters *parameters, bool present, int64_t value);
 void row_time(struct parameters *parameters, int64_t unix_ms);
 void row_uuid(struct parameters *parameters, const struct uuid *id); /* NULL: NULL */
-void row_text(struct parameters *parameters, struct text text);      /* also JSON and JSONB; absent: NULL */
+void row_text(struct parameters *parameters, struct text text);      /* also JSON; absent: NULL */
 void row_c_text(struct parameters *parameters, const char *c_string);
 void row_bytes(struct parameters *parameters, const void *bytes, size_t length);
 size_t parameters_row_count(const struct parameters *parameters);

@@ -140,7 +140,7 @@ static bool take_order(struct arena *arena, const PGresult *orders, int row, str
     order->version = value_int64(orders, row, 8);
     order->revived = value_bool(orders, row, 9);
     order->cancel_reason = value_text(orders, row, 10, arena);
-    order->metadata = value_jsonb(orders, row, 11, arena);
+    order->metadata = value_text(orders, row, 11, arena);
     order->loaded_version = order->version;
     order->loaded_status = order->status;
     order->loaded_expires_at_ms = order->expires_at_ms;

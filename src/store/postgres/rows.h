@@ -23,7 +23,8 @@
 /* Of orders o. */
 #define ORDER_COLUMNS                                                                                          \
     "o.order_id, o.customer_id, o.status, o.currency, o.total_amount, o.created_at, o.expires_at, o.hold_ms, " \
-    "o.version, o.revived, o.cancel_reason, o.metadata"
+    "o.version, o.revived, o.cancel_reason, "                                                                  \
+    "CASE WHEN o.metadata IS NOT NULL THEN metadata_text(o.metadata, o.metadata_keys) END"
 /* Of order_items i; ordered by order_id, line. */
 #define ITEM_COLUMNS "i.order_id, i.variant_id, i.quantity, i.unit_price"
 /* Of payments p; ordered by order_id, number. */

@@ -80,28 +80,3 @@ struct text value_text(const PGresult *result, int row, int column, struct arena
     struct text view = value_view(result, row, column);
     return view.bytes == NULL ? view : arena_text(arena, view);
 }
-
-struct text value_jsonb(const PGresult *result, int row, int column, struct arena *arena)
-{
-    struct text view = value_view(result, row, column);
-    if (view.length < 1) {
-        return TEXT_ABSENT;
-    }
-    char *compact = arena_alloc(arena, view.length);
-    size_t length = 0;
-    bool in_string = false;
-    for (size_t i = 1; i < view.length; i++) { /* the first byte is the format's version */
-        char c = view.bytes[i];
-        if (c == '"') {
-            in_string = !in_string;
-        }
-        if (in_string && c == '\\') {
-            compact[length++] = c;
-            c = view.bytes[++i];
-        } else if (!in_string && c == ' ') {
-            continue;
-        }
-        compact[length++] = c;
-    }
-    return (struct text){compact, length};
-}

@@ -24,8 +24,6 @@ int64_t value_unix_ms(const PGresult *result, int row, int column);
 struct uuid value_uuid(const PGresult *result, int row, int column);
 struct text value_view(const PGresult *result, int row, int column); /* lasts as long as the result; NULL: absent */
 struct text value_text(const PGresult *result, int row, int column, struct arena *arena);
-/* A jsonb as compact text: without the space that PostgreSQL prints behind colons and commas. */
-struct text value_jsonb(const PGresult *result, int row, int column, struct arena *arena);
 /* A value that has to be of that length; zeros where it is not. */
 void value_bytes(const PGresult *result, int row, int column, void *ret_bytes, size_t length);
 

@@ -82,7 +82,8 @@ CREATE TABLE orders (
     version bigint NOT NULL CHECK (version >= 1),
     revived boolean NOT NULL,
     cancel_reason text,
-    metadata jsonb
+    metadata jsonb,
+    metadata_keys text[]
 );
 CREATE INDEX orders_by_customer ON orders (customer_id, order_id);
 -- Drafts are found through their jobs, so that an order enters this index once its hold has ended, not when it is placed.
@@ -93,6 +94,7 @@ COMMENT ON COLUMN orders.customer_id IS 'The shop''s own name for the customer.'
 COMMENT ON COLUMN orders.version IS 'Counts the order''s changes; the ETag of the API.';
 COMMENT ON COLUMN orders.cancel_reason IS 'payment_timeout where the deadline passed, else what the client gave.';
 COMMENT ON COLUMN orders.metadata IS 'The client''s own texts; NULL where it gave none.';
+COMMENT ON COLUMN orders.metadata_keys IS 'The order in which the client gave them, which jsonb does not keep.';
 COMMENT ON COLUMN orders.total_amount IS 'In minor units of the currency (cents).';
 COMMENT ON COLUMN orders.expires_at IS 'The deadline for the payment.';
 COMMENT ON COLUMN orders.hold_ms IS 'The hold as first asked for, in milliseconds; extensions do not change it.';
@@ -239,6 +241,14 @@ COMMENT ON TABLE api_keys IS 'Who may call the API; made by holdfast keys create
 COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the key; the key itself is nowhere.';
 COMMENT ON COLUMN api_keys.hint IS 'The key''s first characters, to tell keys apart.';
 COMMENT ON COLUMN api_keys.revoked_at IS 'NULL: in force.';
+
+-- Metadata as the API shows it: compact, in the order in which it was given, what was added since behind it.
+CREATE FUNCTION metadata_text(metadata jsonb, keys text[]) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT '{' || coalesce(string_agg(to_json(m.key) || ':' || m.value::text, ','
+                                      ORDER BY array_position(keys, m.key), m.key), '') || '}'
+    FROM jsonb_each(metadata) AS m
+$$;
+COMMENT ON FUNCTION metadata_text IS 'An order''s metadata as the API shows it.';
 
 -- Fails a batch whose guarded update did not find every row at the version that it was planned on: inside the pipeline,
 -- so that the COMMIT behind it is not reached.
