@@ -43,7 +43,7 @@ static void an_order_comes_back_as_it_was_placed(void **state)
         .lines = lines,
         .line_count = 3,
         .hold_seconds = 60,
-        .metadata = TEXT_LITERAL("{\"note\":\"\xC3\xBC\"}"),
+        .metadata = TEXT_LITERAL("{\"zz\":\"1\",\"a\":\"x, y: \\\"z\\\" \\\\\",\"note\":\"\xC3\xBC\",\"b\":\"\"}"),
     };
     struct outcome outcome;
     batch_begin(harness);
