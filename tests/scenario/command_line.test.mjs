@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
+import { copyOf, IS_POSTGRES, newDatabase, ONLY_SQLITE, sql } from './support/database.mjs';
 import { run, runs, temporaryFolder } from './support/program.mjs';
 import { Shop, untilTime, useShop } from './support/shop.mjs';
 
@@ -56,55 +56,54 @@ describe('help', () => {
       const { stdout } = await runs(parameters);
       assert.match(stdout, /^holdfast \d+\.\d+\.\d+/);
       assert.match(stdout, /SQLite 3\./i);
+      assert.match(stdout, /libpq \d+/i);
     }
   });
 });
 
 describe('the migration', () => {
   test('makes a database, and has nothing to do the second time', async () => {
-    const database = `sqlite:${temporaryFolder()}/new.db`;
+    const database = newDatabase();
     assert.match((await runs(['migrate', '--database', database])).stdout, /0 to \d+/);
     assert.match((await runs(['migrate', '--database', database])).stdout, /nothing to do/);
     await runs(['audit', '--database', database]);
   });
 
-  test('refuses a database that is newer than the program, or none of ours', async () => {
-    const folder = temporaryFolder();
-    const database = `sqlite:${folder}/newer.db`;
+  const isRefused = async (database, word, commands = ['migrate', 'serve', 'audit', 'keys list']) => {
+    for (const command of commands) {
+      const listen = command === 'serve' ? ['--listen', '127.0.0.1:0'] : [];
+      const { status, stderr } = await run([...command.split(' '), ...listen, '--database', database]);
+      assert.equal(status, 1, command);
+      assert.match(stderr, word, command);
+    }
+  };
+
+  test('refuses a database that is newer than the program', async () => {
+    const database = newDatabase();
     await runs(['migrate', '--database', database]);
-    const sql = (statement, path = `${folder}/newer.db`) =>
-      execFileSync('python3', [
-        '-c',
-        'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()',
-        path,
-        statement,
-      ]);
-    const refused = async (path, word) => {
-      for (const command of [['migrate'], ['serve', '--listen', '127.0.0.1:0'], ['audit'], ['keys', 'list']]) {
-        const { status, stderr } = await run([...command, '--database', `sqlite:${path}`]);
-        assert.equal(status, 1, command[0]);
-        assert.match(stderr, word, command[0]);
-      }
-    };
-    sql('PRAGMA user_version = 9999');
-    await refused(`${folder}/newer.db`, /9999/);
-    sql('CREATE TABLE recipes (name TEXT)', `${folder}/cookbook.db`);
-    await refused(`${folder}/cookbook.db`, /another program/);
-    writeFileSync(
-      `${folder}/letter.txt`,
-      'Dear all, this is no database, but it is long enough to be one. '.repeat(100),
+    sql(
+      database,
+      IS_POSTGRES
+        ? "INSERT INTO holdfast_migrations (number, name) VALUES (9999, 'of the future');"
+        : 'PRAGMA user_version = 9999',
     );
-    await refused(`${folder}/letter.txt`, /letter\.txt/);
+    await isRefused(database, /9999/);
   });
 
-  test('a PostgreSQL database is refused by name', async () => {
-    const { status, stderr } = await run(['migrate', '--database', 'postgresql://localhost/shop']);
-    assert.equal(status, 2);
-    assert.match(stderr, /PostgreSQL/);
+  test('refuses a database of another program', async () => {
+    const database = newDatabase();
+    sql(database, 'CREATE TABLE orders (name TEXT)');
+    await isRefused(database, /another program/, IS_POSTGRES ? ['migrate'] : undefined);
+  });
+
+  test('refuses a file that is no database', ONLY_SQLITE, async () => {
+    const path = `${temporaryFolder()}/letter.txt`;
+    writeFileSync(path, 'Dear all, this is no database, but it is long enough to be one. '.repeat(100));
+    await isRefused(`sqlite:${path}`, /letter\.txt/);
   });
 
   test('the database comes from the environment too', async () => {
-    const database = `sqlite:${temporaryFolder()}/environment.db`;
+    const database = newDatabase();
     assert.match((await runs(['migrate'], { env: { HOLDFAST_DATABASE: database } })).stdout, /0 to \d+/);
     assert.match((await runs(['migrate', '--database', database])).stdout, /nothing to do/);
   });
@@ -112,14 +111,6 @@ describe('the migration', () => {
 
 describe('the audit', () => {
   const shop = useShop();
-  const sql = (path, statement) =>
-    execFileSync('python3', [
-      '-c',
-      'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute("PRAGMA ignore_check_constraints = ON"); ' +
-        'c.execute(sys.argv[2]); c.commit()',
-      path,
-      statement,
-    ]);
 
   test('is clean beside a live server, and counts what it saw', async () => {
     const sku = await shop.sells(10);
@@ -138,7 +129,8 @@ describe('the audit', () => {
     await shop.expired(await shop.places({ [sku]: 1 }, { hold_seconds: 1 }));
     await shop.stop();
     const damages = {
-      I1: 'UPDATE stock_levels SET reserved_quantity = stock_quantity + 1',
+      I1: `${IS_POSTGRES ? 'ALTER TABLE stock_levels DROP CONSTRAINT never_oversold;' : ''}
+           UPDATE stock_levels SET reserved_quantity = stock_quantity + 1`,
       I2: "UPDATE stock_reservations SET quantity = quantity + 1 WHERE status = 'active'",
       I3: "UPDATE stock_movements SET delta = delta + 1 WHERE reason = 'initial'",
       I4: "DELETE FROM jobs WHERE kind = 'payment_timeout'",
@@ -147,10 +139,9 @@ describe('the audit', () => {
       I11: "DELETE FROM events WHERE type = 'order.paid'",
     };
     for (const [invariant, statement] of Object.entries(damages)) {
-      const path = `${shop.folder}/damaged-${invariant}.db`;
-      copyFileSync(`${shop.folder}/shop.db`, path);
-      sql(path, statement);
-      const { status, stdout } = await run(['audit', '--database', `sqlite:${path}`]);
+      const damaged = await copyOf(shop.database);
+      sql(damaged, statement);
+      const { status, stdout } = await run(['audit', '--database', damaged]);
       assert.equal(status, 1, `${invariant}: ${stdout}`);
       assert.match(stdout, new RegExp(`\\b${invariant}\\b`), stdout);
     }
@@ -158,7 +149,7 @@ describe('the audit', () => {
   });
 
   test('fails where there is no database, and makes none', async () => {
-    const database = `sqlite:${temporaryFolder()}/none.db`;
+    const database = newDatabase();
     for (let i = 0; i < 2; i += 1) {
       const { status, stderr } = await run(['audit', '--database', database]);
       assert.equal(status, 1);

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
+import { IS_POSTGRES } from './support/database.mjs';
 import { run, runs } from './support/program.mjs';
 import { euro, Shop, until, useShop } from './support/shop.mjs';
 
@@ -187,10 +188,16 @@ short,Bad
 });
 
 describe('importing into a database that is not there yet', () => {
-  test('makes it', async () => {
+  test('makes it where it is a file, else says which command does', async () => {
     const shop = new Shop();
     const path = join(shop.folder, 'catalogue.csv');
     writeFileSync(path, PLAIN);
+    if (IS_POSTGRES) {
+      const { status, stderr } = await run(['import', path, '--database', shop.database]);
+      assert.equal(status, 1);
+      assert.match(stderr, /holdfast migrate/);
+      await shop.migrate();
+    }
     await runs(['import', path, '--database', shop.database]);
     await shop.start();
     await until('it sells', async () => (await shop.stock('tee-l')) === '5 on hand, 0 reserved');

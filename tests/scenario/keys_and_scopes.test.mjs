@@ -145,6 +145,7 @@ describe('scopes', () => {
 describe('a server that is not on loopback', () => {
   test('refuses to start without a key', async () => {
     const shop = new Shop();
+    await shop.migrate();
     const server = new Server(shop.database, { listen: '0.0.0.0:0' });
     assert.equal((await server.listening())?.status, 1);
     assert.match(server.logText(), /keys create/);
@@ -161,6 +162,7 @@ describe('a server that is not on loopback', () => {
 
   test('starts with a key, and asks for it', async () => {
     const shop = new Shop();
+    await shop.migrate();
     shop.bearer = await createKey(shop.database, 'read');
     await shop.start({ listen: '0.0.0.0:0' });
     await shop.get('/v1/orders');
@@ -173,6 +175,7 @@ describe('a server that is not on loopback', () => {
 describe('keys on the command line', () => {
   test('wrong usage exits with 2 and says what to do', async () => {
     const shop = new Shop();
+    await shop.migrate();
     for (const parameters of [
       ['keys'],
       ['keys', 'create'],

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { ConnectionLost } from './support/client.mjs';
+import { ONLY_SQLITE } from './support/database.mjs';
 import { order, Shop, sleep, times, until } from './support/shop.mjs';
 import { run } from './support/program.mjs';
 import { Wire } from './support/wire.mjs';
@@ -126,7 +127,7 @@ describe('stopping', () => {
 describe('starting', () => {
   const serve = (...parameters) => run(['serve', '--listen', '127.0.0.1:0', ...parameters]);
 
-  test('a second server on one database is refused', () =>
+  test('a second server on one file is refused', ONLY_SQLITE, () =>
     withShop(async (shop) => {
       const { status, stderr } = await serve('--database', shop.database);
       assert.equal(status, 1);
@@ -137,6 +138,7 @@ describe('starting', () => {
   test('a port in use is refused', () =>
     withShop(async (shop) => {
       const other = new Shop();
+      await other.migrate();
       const { status, stderr } = await run([
         'serve',
         '--listen',

@@ -1,13 +1,15 @@
-/* A disk that is full, as the kernel tells it: a limit on the size of files, set on the running server. */
+/* A disk that is full, as the kernel tells it: a limit on the size of files, set on the running server. Only where the
+ * server's database is a file; what becomes of one that a database server refuses is in postgres_outages. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
+import { ONLY_SQLITE } from './support/database.mjs';
 import { newKey, order, Shop, sleep, until, untilTime } from './support/shop.mjs';
 
-describe('a full disk', () => {
+describe('a full disk', ONLY_SQLITE, () => {
   const fileLimit = (shop, bytes) =>
     execFileSync('prlimit', ['--pid', String(shop.server.process.pid), `--fsize=${bytes}:unlimited`]);
   const sizes = (shop) =>

@@ -78,6 +78,11 @@ export class Client {
     return this.call('GET', target, undefined, expected, options);
   }
 
+  /* Whatever it is that comes. */
+  look(target, options) {
+    return this.call('GET', target, undefined, undefined, options);
+  }
+
   head(target, expected = 200, options) {
     return this.call('HEAD', target, undefined, expected, options);
   }

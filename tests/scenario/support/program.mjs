@@ -15,9 +15,9 @@ export const PROGRAM = process.env.HOLDFAST_BIN ?? fileURLToPath(new URL('../../
 const START_MS = 15_000;
 const STOP_MS = 20_000;
 
-/* Scenarios see only the settings that they give. */
+/* Scenarios see only the settings that they give; PG... are libpq's. */
 function environment(extra = {}) {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('HOLDFAST_'));
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(HOLDFAST_|PG)/.test(name));
   return { ...Object.fromEntries(inherited), ...extra };
 }
 
@@ -30,6 +30,8 @@ process.on('exit', () => {
   killServers();
   folders.forEach((folder) => rmSync(folder, { recursive: true, force: true }));
 });
+/* By default a signal ends Node.js at once, and nobody would clean up. */
+['SIGINT', 'SIGTERM', 'SIGHUP'].forEach((name) => process.once(name, () => process.exit(1)));
 
 export function temporaryFolder() {
   folders.push(mkdtempSync(join(tmpdir(), 'holdfast-scenario-')));
@@ -62,9 +64,10 @@ export const createKey = async (database, scope, name = scope) =>
   (await runs(['keys', 'create', '--name', name, '--scope', scope, '--database', database])).stdout.trim();
 
 export class Server {
-  /* `shell`: commands that a shell runs before it becomes the server. */
-  constructor(database, { parameters = [], env = {}, listen = '127.0.0.1:0', shell } = {}) {
-    const command = ['serve', '--database', database, '--listen', listen, ...parameters];
+  /* `shell`: commands that a shell runs before it becomes the server. `isWorker`: it is none, and listens nowhere. */
+  constructor(database, { parameters = [], env = {}, listen = '127.0.0.1:0', shell, isWorker = false } = {}) {
+    const listening = isWorker ? [] : ['--listen', listen];
+    const command = [isWorker ? 'work' : 'serve', '--database', database, ...listening, ...parameters];
     const options = { env: environment(env), stdio: ['ignore', 'ignore', 'pipe'] };
     this.process =
       shell === undefined
@@ -79,7 +82,7 @@ export class Server {
     createInterface({ input: this.process.stderr }).on('line', (line) => this.#read(line));
   }
 
-  /* Resolves with {status, signal} only where the server ended without listening. */
+  /* Resolves with {status, signal} only where the process ended before it had started. */
   async listening() {
     const started = new Promise((resolve) => {
       this.notifyStarted = resolve;
@@ -102,6 +105,8 @@ export class Server {
       this.port = Number(entry.listen.split(':').at(-1));
       this.url = `http://127.0.0.1:${this.port}`;
       this.notifyStarted?.();
+    } else if (entry.event === 'worker_started') {
+      this.notifyStarted?.();
     }
   }
 
@@ -119,6 +124,16 @@ export class Server {
     clearTimeout(timer);
     return end;
   }
+
+  stop() {
+    this.signal('SIGTERM');
+    return this.ended();
+  }
+
+  kill() {
+    this.signal('SIGKILL');
+    return this.ended();
+  }
 }
 
 export async function serve(database, options) {
@@ -127,3 +142,6 @@ export async function serve(database, options) {
   assert.equal(end, undefined, `the server did not start (${JSON.stringify(end)}):\n${server.logText()}`);
   return server;
 }
+
+/* `holdfast work`, running. */
+export const work = (database, options) => serve(database, { ...options, isWorker: true });

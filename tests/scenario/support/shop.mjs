@@ -7,8 +7,9 @@ import { after, before } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Client } from './client.mjs';
+import { newDatabase } from './database.mjs';
 import { checkedResponses } from './openapi.mjs';
-import { run, serve, temporaryFolder } from './program.mjs';
+import { run, runs, serve, temporaryFolder } from './program.mjs';
 
 export { sleep };
 export const euro = (amount) => ({ amount, currency: 'EUR' });
@@ -58,26 +59,42 @@ export async function untilTime(time) {
 }
 
 export class Shop extends Client {
+  /* options: those of serve(); connections; database (one of its own, if not given); via (the same database by the
+   * address that the server is to take). */
   constructor(options = {}) {
     super(() => this.server.url, { key: options.key, connections: options.connections });
     this.options = options;
     this.folder = temporaryFolder();
-    this.database = `sqlite:${this.folder}/shop.db`;
+    this.database = options.database ?? newDatabase();
+  }
+
+  /* What a server does by itself where its database is a file. */
+  async migrate() {
+    if (!this.database.startsWith('sqlite:') && !this.isMigrated) {
+      await runs(['migrate', '--database', this.database]);
+      this.isMigrated = true;
+    }
   }
 
   async start(options = this.options) {
-    this.server = await serve(this.database, options);
+    await this.migrate();
+    this.server = await serve(options.via ?? this.options.via ?? this.database, options);
+  }
+
+  /* Another server on the same database. */
+  async twin(options = this.options) {
+    const twin = new Shop({ ...options, database: this.database });
+    await twin.start();
+    return twin;
   }
 
   async stop() {
-    this.server.signal('SIGTERM');
-    const end = await this.server.ended();
+    const end = await this.server.stop();
     assert.deepEqual(end, { status: 0, signal: null }, `the server did not drain:\n${this.server.logText()}`);
   }
 
   async kill() {
-    this.server.signal('SIGKILL');
-    await this.server.ended();
+    await this.server.kill();
   }
 
   async audit() {
@@ -126,14 +143,31 @@ export class Shop extends Client {
   }
 }
 
-export function useShop(options) {
-  const shop = new Shop(options);
-  before(() => shop.start());
-  after(async () => {
+/* Drained, and nothing is wrong in the database. */
+export async function endShops(...shops) {
+  for (const shop of shops) {
     await shop.stop();
     shop.close();
-    await shop.audit();
+  }
+  await shops[0].audit();
+}
+
+export function useShop(options) {
+  return useShops(1, options)[0];
+}
+
+/* Servers on one database. */
+export function useShops(count, options) {
+  const first = new Shop(options);
+  const shops = [first, ...Array.from({ length: count - 1 }, () => new Shop({ ...options, database: first.database }))];
+  before(async () => {
+    for (const shop of shops) {
+      await shop.start();
+    }
+  });
+  after(async () => {
+    await endShops(...shops);
     assert.ok(checkedResponses() > 0, 'no response was held against openapi.json');
   });
-  return shop;
+  return shops;
 }
