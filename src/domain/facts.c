@@ -35,6 +35,8 @@ void wanted_init(struct wanted *wanted, struct arena *arena)
     table_init(&wanted->payment_references, arena);
     table_init(&wanted->idempotency_keys, arena);
     table_init(&wanted->purchases, arena);
+    wanted->due_known = 0;
+    wanted->skip_locked = false;
     wanted->products_of_skus = false;
 }
 
@@ -91,6 +93,8 @@ void facts_init(struct facts *facts, struct arena *arena, int64_t now_ms, struct
     table_init(&facts->products, arena);
     table_init(&facts->payment_owners, arena);
     table_init(&facts->idempotency, arena);
+    table_init(&facts->locked_skus, arena);
+    table_init(&facts->locked_orders, arena);
     table_init(&facts->elsewhere, arena);
     table_init(&facts->purchases, arena);
 }
@@ -120,6 +124,37 @@ void facts_put_payment_owner(struct facts *facts, struct text reference, struct 
 void facts_put_idempotency(struct facts *facts, struct idempotency_record *record)
 {
     table_put(&facts->idempotency, record->key, record);
+}
+
+void facts_put_locked_sku(struct facts *facts, struct text sku)
+{
+    want(&facts->locked_skus, sku);
+}
+
+void facts_put_locked_order(struct facts *facts, const struct uuid *order_id)
+{
+    want(&facts->locked_orders, id_key(order_id));
+}
+
+static bool have_common_key(const struct table *wanted, const struct table *locked)
+{
+    for (size_t i = 0; locked->count > 0 && i < wanted->count; i++) {
+        if (table_find(locked, wanted->entries[i].key) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool facts_lack_locked(const struct facts *facts, const struct wanted *wanted)
+{
+    if (facts->locked_skus.count + facts->locked_orders.count == 0) {
+        return false;
+    }
+    /* A product may have lost any of its variants. */
+    return wanted->product_ids.count > 0 || wanted->products_of_skus ||
+           have_common_key(&wanted->skus, &facts->locked_skus) ||
+           have_common_key(&wanted->order_ids, &facts->locked_orders);
 }
 
 void facts_put_elsewhere(struct facts *facts, const struct uuid *order_id)

@@ -57,6 +57,8 @@ struct wanted {
     struct table payment_references;
     struct table idempotency_keys;
     struct table purchases; /* value: struct purchase *; looked up only where the variant has max_per_customer */
+    size_t due_known;       /* how many due orders the caller knows of, whether it asks for them or not */
+    bool skip_locked;       /* leave out what somebody else keeps locked, and say what that is */
     bool products_of_skus;  /* also the product, with all its variants, of every SKU that exists */
 };
 
@@ -91,6 +93,8 @@ struct facts {
     struct table payment_owners; /* payment reference -> struct payment_owner * */
     struct table idempotency;    /* key -> struct idempotency_record * */
     struct table purchases;      /* purchase_key() -> struct purchase * */
+    struct table locked_skus;    /* with skip_locked: what is there and was left out */
+    struct table locked_orders;  /* the same, 16 id bytes */
     struct table elsewhere;      /* due_ids that another server has in hand, or has had: not loaded */
 
     /* New rows, in the order they were decided. Changed rows are found by comparing with loaded_*. */
@@ -117,11 +121,15 @@ void facts_put_order(struct facts *facts, struct order *order);
 void facts_put_product(struct facts *facts, struct product *product);
 void facts_put_payment_owner(struct facts *facts, struct text reference, struct uuid order_id);
 void facts_put_idempotency(struct facts *facts, struct idempotency_record *record);
-void facts_put_elsewhere(struct facts *facts, const struct uuid *order_id); /* *order_id outlives the facts */
+void facts_put_locked_sku(struct facts *facts, struct text sku);
+void facts_put_locked_order(struct facts *facts, const struct uuid *order_id); /* *order_id outlives the facts */
+void facts_put_elsewhere(struct facts *facts, const struct uuid *order_id);    /* *order_id outlives the facts */
 void facts_put_purchase(struct facts *facts, struct purchase *purchase);
 
 struct variant *facts_variant(const struct facts *facts, struct text sku); /* NULL where there is none */
 struct order *facts_order(const struct facts *facts, const struct uuid *id);
+/* Of what `wanted` names, was anything left out? */
+bool facts_lack_locked(const struct facts *facts, const struct wanted *wanted);
 bool facts_is_elsewhere(const struct facts *facts, const struct uuid *order_id);
 struct product *facts_product(const struct facts *facts, const struct uuid *id);
 const struct payment_owner *facts_payment_owner(const struct facts *facts, struct text reference);

@@ -20,6 +20,7 @@ static bool take_due(struct batch_run *run, int64_t now_ms, struct fault *fault)
     run->due_left = false;
     run->has_stale = false;
     run->elsewhere_count = 0;
+    run->due_known = 0;
     run->due_unseen = false;
     if (run->next_due_ms > now_ms) {
         return true;
@@ -34,6 +35,7 @@ static bool take_due(struct batch_run *run, int64_t now_ms, struct fault *fault)
     if (!run->ops->batch_due(run->store, now_ms, ask, run->due, &count, &run->due_left, fault)) {
         return false;
     }
+    run->due_known = count;
     for (size_t i = 0; i < count; i++) {
         if (is_skipped(run, &run->due[i])) {
             continue;
@@ -52,6 +54,8 @@ static bool load(struct batch_run *run, struct facts *facts, struct fault *fault
 {
     struct wanted wanted;
     wanted_init(&wanted, run->arena);
+    wanted.due_known = run->due_known;
+    wanted.skip_locked = run->skip_locked;
     for (size_t i = 0; i < run->due_count; i++) {
         wanted_add_due(&wanted, &run->due[i]);
     }

@@ -25,6 +25,7 @@ struct batch_run {
     size_t command_count;
     size_t sweep_max;        /* payment timeouts to take along; 0: none */
     int64_t next_due_ms;     /* nothing is due before: spares the look */
+    bool skip_locked;        /* do without rows that somebody else keeps locked */
     bool may_wait;           /* commands may be left undecided for a later sweep */
     const struct uuid *skip; /* orders that failed lately: left out of the sweep */
     size_t skip_count;
@@ -32,6 +33,7 @@ struct batch_run {
     /* Out, also where it failed. */
     struct uuid *due; /* in the arena */
     size_t due_count;
+    size_t due_known;      /* due, taken or not */
     struct uuid due_first; /* the earliest of them, for a caller whose arena is gone */
     struct uuid stale;     /* one that was due and did not expire: its timeout is not its order's any more */
     bool has_stale;

@@ -103,9 +103,26 @@ static void decide_by_kind(struct command *command, struct facts *facts)
     }
 }
 
+/* Cheap unless somebody keeps rows locked, which is rare. */
+static bool needs_locked(const struct command *command, const struct facts *facts)
+{
+    struct wanted wanted;
+    if (facts->locked_skus.count + facts->locked_orders.count == 0) {
+        return false;
+    }
+    wanted_init(&wanted, facts->arena);
+    command_want(command, &wanted);
+    return facts_lack_locked(facts, &wanted);
+}
+
 void command_decide(struct command *command, struct facts *facts)
 {
     memset(&command->answer, 0, sizeof(command->answer));
+    if (needs_locked(command, facts)) {
+        memset(&command->outcome, 0, sizeof(command->outcome));
+        command->outcome.code = OUTCOME_STORE_UNAVAILABLE;
+        return;
+    }
     if (idempotency_decide(facts, &command->idempotency, &command->outcome)) {
         return;
     }

@@ -12,8 +12,7 @@
 
 #define BATCH_ARENA_CHUNK_BYTES (256 * 1024)
 #define FREE_BATCHES_MAX 8
-#define REPLANS_MAX 8    /* for versions that moved, ... */
-#define LOCK_WAITS_MAX 2 /* ... and for a lock that somebody else keeps: each try waits for it */
+#define REPLANS_MAX 8
 #define SKIPPED_MAX 256
 #define PARKED_US_MAX 5000000 /* a command waits for the sweep no longer; then it is decided as things are */
 #define SET_ASIDE_LOG_US 1000000
@@ -271,7 +270,8 @@ static void look_next_due(struct committer *committer)
 static void note_sweep_success(struct committer *committer, const struct batch_run *run)
 {
     if (run->due_unseen) {
-        committer->next_due_ms = 0; /* look into the next batch */
+        committer->next_due_ms = 0; /* look, and into the next batch with them */
+        return;
     }
     if (run->has_stale) {
         set_aside(committer, run->stale, LOG_WARN, "its timeout is due and its state is not (see holdfast audit)");
@@ -307,12 +307,11 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
         }
         batch_give_back(committer, batch);
         counter_add(&committer->options.metrics->store_errors[fault->kind], 1);
-        int replans_max = fault->kind == FAULT_CONFLICT  ? REPLANS_MAX
-                          : fault->kind == FAULT_TIMEOUT ? LOCK_WAITS_MAX
-                                                         : 0;
-        if (replans >= replans_max) {
+        bool may_skip = fault->kind == FAULT_TIMEOUT && !run->skip_locked; /* somebody keeps a row: do without it */
+        if (replans == REPLANS_MAX || (fault->kind != FAULT_CONFLICT && !may_skip)) {
             return false;
         }
+        run->skip_locked = run->skip_locked || may_skip;
         counter_add(&committer->options.metrics->batches_replanned, 1);
     }
 }

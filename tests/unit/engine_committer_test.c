@@ -291,20 +291,42 @@ static void conflicts_without_end_are_the_stores_fault(void **state)
     assert_int_equal(command->outcome.code, OUTCOME_STORE_UNAVAILABLE);
 }
 
-static void a_lock_is_waited_for_three_times(void **state)
+static void a_row_that_somebody_keeps_locked_concerns_its_buyers_only(void **state)
 {
     struct door *door = *state;
-    struct command *patient = door_place(door, "c-1", &one_tee);
-    struct command *unlucky = door_place(door, "c-2", &one_tee);
+    const struct place_order_line one_last = {TEXT_LITERAL("last"), 1};
+    struct command *commands = door_commands(door, 2);
+    commands[0] = place_command("c-1", &one_last);
+    commands[1] = place_command("c-2", &one_tee);
+    fake_store_lock_sku(door->store, "last");
     door_start(door);
-    door_fail(door, FAKE_LOAD, FAULT_TIMEOUT, 2);
-    door_submit(door, patient);
+    door_close_gate(door);
+    struct command *first = door_place(door, "c-0", &one_tee);
+    door_submit(door, first); /* so that the other two share a batch */
+    door_wait_at_gate(door, 1);
+    door_submit(door, &commands[0]);
+    door_submit(door, &commands[1]);
+    door_open_gate(door);
+    door_wait_answers(door, 3);
+    assert_int_equal(commands[0].outcome.code, OUTCOME_STORE_UNAVAILABLE);
+    assert_int_equal(commands[1].outcome.code, OUTCOME_ORDER_PLACED);
+    fake_store_lock_sku(door->store, NULL);
+    struct command *again = door_place(door, "c-1", &one_last);
+    door_submit(door, again);
+    door_wait_answers(door, 4);
+    assert_int_equal(again->outcome.code, OUTCOME_ORDER_PLACED);
+}
+
+static void locks_without_end_are_the_stores_fault(void **state)
+{
+    struct door *door = *state;
+    struct command *command = door_place(door, "c-1", &one_tee);
+    door_start(door);
+    door_fail(door, FAKE_SAVE, FAULT_TIMEOUT, SIZE_MAX);
+    door_submit(door, command);
     door_wait_answers(door, 1);
-    assert_int_equal(patient->outcome.code, OUTCOME_ORDER_PLACED);
-    door_fail(door, FAKE_LOAD, FAULT_TIMEOUT, 3);
-    door_submit(door, unlucky);
-    door_wait_answers(door, 2);
-    assert_int_equal(unlucky->outcome.code, OUTCOME_STORE_UNAVAILABLE);
+    assert_int_equal(command->outcome.code, OUTCOME_STORE_UNAVAILABLE);
+    assert_int_equal(fake_store_calls(door->store, FAKE_LOAD), 2);
 }
 
 /* A batch of many commands meets a fault; the one before and the one after work. */
@@ -592,7 +614,8 @@ int main(void)
         AT_DOOR(a_command_that_the_database_refuses_fails_alone),
         AT_DOOR(a_conflict_is_planned_again_on_fresh_facts),
         AT_DOOR(conflicts_without_end_are_the_stores_fault),
-        AT_DOOR(a_lock_is_waited_for_three_times),
+        AT_DOOR(a_row_that_somebody_keeps_locked_concerns_its_buyers_only),
+        AT_DOOR(locks_without_end_are_the_stores_fault),
         AT_DOOR(what_another_server_sweeps_is_left_to_it),
         AT_DOOR(a_store_that_cannot_begin_is_unavailable_to_all_and_comes_back),
         AT_DOOR(a_store_that_cannot_load_fails_all_and_comes_back),

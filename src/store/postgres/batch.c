@@ -12,6 +12,8 @@
 #define RESOLVE_PAUSE_US 20000
 
 static const struct statement BEGIN = {"begin", "BEGIN"};
+/* For some seconds after a lock was waited for in vain: a twin that works gives its locks back sooner than this. */
+static const struct statement BE_IMPATIENT = {"be_impatient", "SET LOCAL lock_timeout = '100ms'"};
 static const struct statement ROLLBACK = {"rollback", "ROLLBACK"};
 static const struct statement COMMIT = {"commit", "COMMIT"};
 
@@ -69,6 +71,9 @@ void batch_queue_begin(struct store *store)
     if (!store->has_begun) {
         (void)session_parameters(store->session);
         (void)session_queue(store->session, &BEGIN);
+        if (clock_monotonic_us() < store->impatient_until_us) {
+            (void)session_queue(store->session, &BE_IMPATIENT);
+        }
         store->has_begun = true;
     }
 }

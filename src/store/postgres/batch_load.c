@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "store/postgres/postgres_internal.h"
 #include "store/postgres/rows.h"
 #include "store/postgres/values.h"
@@ -8,34 +9,42 @@
 /* One exchange. Rows that are going to change are locked, everywhere in the same order, so that servers cannot wait for
  * each other in a circle: orders by id, then due orders (not waited for), then stock levels by variant. Each statement
  * sees what was committed before it began, so what is read behind a lock is as new as the lock. Products and variants
- * are not locked: they change rarely, and their updates are guarded. */
+ * are not locked: they change rarely, and their updates are guarded. Keys find rows one by one or through arrays; see
+ * VARIANT_LEVEL for why no tables are joined. */
 
-static const struct statement LOCK_ORDERS = {
-    "lock_orders",
-    "SELECT " ORDER_COLUMNS " FROM orders o WHERE o.order_id = ANY ($1::uuid[]) ORDER BY o.order_id FOR UPDATE"};
-static const struct statement LOCK_DUE = {"lock_due",
-                                          "SELECT " ORDER_COLUMNS " FROM orders o WHERE o.order_id = ANY ($1::uuid[]) "
-                                          "ORDER BY o.order_id FOR UPDATE SKIP LOCKED"};
+#define ORDERS_BY_ID "SELECT " ORDER_COLUMNS " FROM orders o WHERE o.order_id = ANY ($1::uuid[])"
+static const struct statement LOCK_ORDERS = {"lock_orders", ORDERS_BY_ID " ORDER BY o.order_id FOR UPDATE"};
+static const struct statement LOCK_FREE_ORDERS = {"lock_free_orders",
+                                                  ORDERS_BY_ID " ORDER BY o.order_id FOR UPDATE SKIP LOCKED"};
+static const struct statement SELECT_ORDERS = {"select_orders", ORDERS_BY_ID};
 /* Another server may have been faster between our look at the jobs and the lock. */
 static const struct statement CHECK_DUE = {
-    "check_due", "SELECT j.order_id FROM unnest($1::uuid[], $2::timestamptz[]) AS w(order_id, run_at) "
-                 "JOIN jobs j ON j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = w.run_at AND j.order_id = w.order_id"};
-static const struct statement LOCK_VARIANTS = {"lock_variants", "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES
-                                                                " WHERE v.sku = ANY ($1::text[]) "
-                                                                "ORDER BY v.variant_id FOR UPDATE OF s"};
+    "check_due", "SELECT w.order_id FROM unnest($1::uuid[], $2::timestamptz[]) AS w(order_id, run_at), "
+                 "LATERAL (SELECT FROM jobs j WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = w.run_at "
+                 "AND j.order_id = w.order_id LIMIT 1) f"};
+
+#define VARIANTS(which, how)                                                       \
+    "SELECT " VARIANT_COLUMNS " FROM (SELECT * FROM product_variants WHERE " which \
+    " ORDER BY variant_id OFFSET 0) v " VARIANT_LEVEL how ") s"
+#define OF_SKUS "sku = ANY ($1::text[])"
+/* $2 orders, $3 products, $4 the products of these SKUs, too. */
+#define OF_ANYTHING(orders)                                                                         \
+    "variant_id = ANY (ARRAY(SELECT variant_id FROM product_variants WHERE sku = ANY ($1::text[]) " \
+    "UNION SELECT variant_id FROM order_items WHERE order_id = ANY (" orders ") "                   \
+    "UNION SELECT variant_id FROM product_variants WHERE product_id = ANY ($3::uuid[]) "            \
+    "UNION SELECT variant_id FROM product_variants WHERE product_id = ANY (ARRAY("                  \
+    "SELECT product_id FROM product_variants WHERE sku = ANY ($4::text[])))))"
+#define OWN_ORDERS "ARRAY(SELECT order_id FROM orders WHERE order_id = ANY ($2::uuid[]) FOR UPDATE SKIP LOCKED)"
+static const struct statement LOCK_VARIANTS = {"lock_variants", VARIANTS(OF_SKUS, " FOR UPDATE")};
 /* Locking writes, and while everything is sold out there is nothing else to write: behind a batch that only refused, the
  * next one looks first. Should it find something to change after all, the guards of its updates stand in for the locks. */
-static const struct statement SELECT_VARIANTS = {"select_variants", "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES
-                                                                    " WHERE v.sku = ANY ($1::text[])"};
-/* The same for whatever names variants: $2 orders, $3 products, $4 the products of the SKUs, too. */
-static const struct statement LOCK_ALL_VARIANTS = {
-    "lock_all_variants",
-    "SELECT " VARIANT_COLUMNS " FROM " VARIANT_TABLES " WHERE v.variant_id IN ("
-    "SELECT variant_id FROM product_variants WHERE sku = ANY ($1::text[]) "
-    "UNION SELECT variant_id FROM order_items WHERE order_id = ANY ($2::uuid[]) "
-    "UNION SELECT variant_id FROM product_variants WHERE product_id = ANY ($3::uuid[]) "
-    "UNION SELECT m.variant_id FROM product_variants m JOIN product_variants w ON w.product_id = m.product_id "
-    "WHERE w.sku = ANY ($4::text[])) ORDER BY v.variant_id FOR UPDATE OF s"};
+static const struct statement SELECT_VARIANTS = {"select_variants", VARIANTS(OF_SKUS, "")};
+static const struct statement LOCK_ALL_VARIANTS = {"lock_all_variants",
+                                                   VARIANTS(OF_ANYTHING(OWN_ORDERS), " FOR UPDATE")};
+static const struct statement LOCK_FREE_VARIANTS = {"lock_free_variants",
+                                                    VARIANTS(OF_ANYTHING(OWN_ORDERS), " FOR UPDATE SKIP LOCKED")};
+static const struct statement SELECT_ALL_VARIANTS = {"select_all_variants", VARIANTS(OF_ANYTHING("$2::uuid[]"), "")};
+
 static const struct statement SELECT_ITEMS = {"select_items", "SELECT " ITEM_COLUMNS
                                                               " FROM order_items i WHERE i.order_id = ANY ($1::uuid[]) "
                                                               "ORDER BY i.order_id, i.line"};
@@ -43,36 +52,50 @@ static const struct statement SELECT_PAYMENTS = {
     "select_payments", "SELECT " PAYMENT_COLUMNS " FROM payments p WHERE p.order_id = ANY ($1::uuid[]) "
                        "ORDER BY p.order_id, p.number"};
 static const struct statement SELECT_PRODUCTS = {
-    "select_products", "SELECT " PRODUCT_COLUMNS " FROM products p WHERE p.product_id IN ("
+    "select_products", "SELECT " PRODUCT_COLUMNS " FROM products p WHERE p.product_id = ANY (ARRAY("
                        "SELECT unnest($1::uuid[]) UNION SELECT product_id FROM product_variants "
-                       "WHERE sku = ANY ($2::text[]))"};
+                       "WHERE sku = ANY ($2::text[])))"};
 static const struct statement SELECT_PAYMENT_OWNERS = {
     "select_payment_owners",
     "SELECT payment_reference, order_id FROM payments WHERE payment_reference = ANY ($1::text[])"};
 static const struct statement SELECT_KEYS = {
     "select_keys", "SELECT key, fingerprint, created_at, order_id, status, body, location, version "
                    "FROM idempotency_keys WHERE key = ANY ($1::text[])"};
-/* Of variants with a limit; $1: now. */
+/* Of variants with a limit; $1: the caller's clock, where it has one. */
 static const struct statement SELECT_PURCHASED = {
     "select_purchased",
-    "SELECT w.customer_id, w.sku, coalesce((SELECT sum(i.quantity) FROM orders o "
-    "JOIN order_items i ON i.order_id = o.order_id AND i.variant_id = v.variant_id "
-    "WHERE o.customer_id = w.customer_id "
-    "AND (o.status = 'paid' OR (o.status = 'draft' AND o.expires_at > $1::timestamptz))), 0)::bigint "
-    "FROM unnest($2::text[], $3::text[]) AS w(customer_id, sku) "
-    "JOIN product_variants v ON v.sku = w.sku AND v.max_per_customer IS NOT NULL"};
-/* The time at which all that is loaded was true, and how many timeouts are due by then (by $1 where the caller has a
- * clock of its own), counted up to $2; and how many microseconds it took. */
+    "SELECT w.customer_id, w.sku, coalesce((SELECT sum((SELECT sum(i.quantity) FROM order_items i "
+    "WHERE i.order_id = o.order_id AND i.variant_id = v.variant_id)) FROM orders o "
+    "WHERE o.customer_id = w.customer_id AND (o.status = 'paid' "
+    "OR (o.status = 'draft' AND o.expires_at > coalesce($1::timestamptz, statement_timestamp())))), 0)::bigint "
+    "FROM unnest($2::text[], $3::text[]) AS w(customer_id, sku), LATERAL (SELECT l.variant_id FROM product_variants l "
+    "WHERE l.sku = w.sku AND l.max_per_customer IS NOT NULL LIMIT 1) v"};
+/* The time that the batch is decided by; how many timeouts are due then ($1: the caller's clock, where it has one; $2: none
+ * is due before), counted up to $3; and how many microseconds the batch has taken. */
 static const struct statement SELECT_NOW = {
     "select_now",
-    "SELECT clock_timestamp(), (SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
-    "AND run_at <= coalesce($1::timestamptz, statement_timestamp()) LIMIT $2::bigint) AS overdue), "
-    "(extract(epoch FROM clock_timestamp() - transaction_timestamp()) * 1000000)::bigint"};
+    "SELECT t.now, (SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
+    "AND run_at >= $2::timestamptz AND run_at <= coalesce($1::timestamptz, t.now) LIMIT $3::bigint) AS overdue), "
+    "(extract(epoch FROM t.now - transaction_timestamp()) * 1000000)::bigint "
+    "FROM (SELECT clock_timestamp() AS now OFFSET 0) t"};
+/* What was wanted and is there, but was locked by somebody else. */
+static const struct statement FIND_ORDERS = {"find_orders",
+                                             "SELECT order_id FROM orders WHERE order_id = ANY ($1::uuid[])"};
+static const struct statement FIND_SKUS = {"find_skus",
+                                           "SELECT sku FROM product_variants WHERE sku = ANY ($1::text[])"};
 
 #define NOT_SENT SIZE_MAX
+#define IMPATIENT_US INT64_C(5000000) /* after a lock that was waited for in vain */
+
+enum load_mode {
+    LOAD_LOCKED, /* waits for rows that others have locked */
+    LOAD_FREE,   /* leaves these out */
+    LOAD_SHOWN   /* to be shown again, and not to be changed: without locks */
+};
 
 /* Where in the exchange the results are. */
 struct load {
+    enum load_mode mode;
     struct store *store;
     const struct wanted *wanted;
     struct facts *facts;
@@ -87,7 +110,8 @@ struct load {
     size_t keys;
     size_t purchased;
     size_t now;
-    size_t due_count; /* asked for */
+    size_t found_orders;
+    size_t found_skus;
 };
 
 static const enum value_type UUIDS[] = {VALUE_UUID};
@@ -160,13 +184,14 @@ static void queue_due_check(struct load *load)
 static void queue_orders(struct load *load)
 {
     struct parameters *parameters = session_parameters(load->store->session);
+    static const struct statement *const by_mode[] = {
+        [LOAD_LOCKED] = &LOCK_ORDERS, [LOAD_FREE] = &LOCK_FREE_ORDERS, [LOAD_SHOWN] = &SELECT_ORDERS};
     add_orders(parameters, load, true, false);
-    load->orders = queue_filled(load, parameters, &LOCK_ORDERS);
+    load->orders = queue_filled(load, parameters, by_mode[load->mode]);
     parameters = session_parameters(load->store->session);
     add_orders(parameters, load, false, true);
-    load->due_count = parameters_row_count(parameters);
-    load->due = queue_filled(load, parameters, &LOCK_DUE);
-    if (load->due_count > 0) {
+    load->due = queue_filled(load, parameters, &LOCK_FREE_ORDERS);
+    if (load->wanted->due_ids.count > 0) {
         queue_due_check(load);
     }
 }
@@ -201,20 +226,35 @@ static void add_skus_of_products(struct parameters *parameters, const struct loa
 }
 
 /* Most batches name SKUs and nothing else. */
+static bool names_only_skus(const struct load *load)
+{
+    return load->orders == NOT_SENT && load->due == NOT_SENT && load->wanted->product_ids.count == 0 &&
+           !load->wanted->products_of_skus;
+}
+
+static bool may_look(const struct load *load)
+{
+    return load->mode == LOAD_LOCKED && !load->store->must_lock && names_only_skus(load);
+}
+
 static void queue_variants(struct load *load)
 {
     struct parameters *parameters = session_parameters(load->store->session);
     add_texts(parameters, &load->wanted->skus, &load->facts->variants);
-    bool only_skus = load->orders == NOT_SENT && load->due == NOT_SENT && load->wanted->product_ids.count == 0 &&
-                     !load->wanted->products_of_skus;
-    if (only_skus) {
-        load->variants = queue_filled(load, parameters, load->store->must_lock ? &LOCK_VARIANTS : &SELECT_VARIANTS);
+    if (may_look(load)) {
+        load->variants = queue_filled(load, parameters, &SELECT_VARIANTS);
         return;
     }
+    if (load->mode == LOAD_LOCKED && names_only_skus(load)) {
+        load->variants = queue_filled(load, parameters, &LOCK_VARIANTS);
+        return;
+    }
+    static const struct statement *const by_mode[] = {
+        [LOAD_LOCKED] = &LOCK_ALL_VARIANTS, [LOAD_FREE] = &LOCK_FREE_VARIANTS, [LOAD_SHOWN] = &SELECT_ALL_VARIANTS};
     add_orders(parameters, load, true, true);
     add_products(parameters, load);
     add_skus_of_products(parameters, load);
-    load->variants = session_queue(load->store->session, &LOCK_ALL_VARIANTS);
+    load->variants = session_queue(load->store->session, by_mode[load->mode]);
 }
 
 static void queue_products(struct load *load)
@@ -238,10 +278,19 @@ static void queue_keys(struct load *load)
     load->keys = queue_filled(load, parameters, &SELECT_KEYS);
 }
 
+static void add_own_clock(struct parameters *parameters, const struct store *store)
+{
+    if (store->unix_ms != NULL) {
+        parameter_time(parameters, store->unix_ms());
+    } else {
+        parameter_null(parameters, VALUE_TIME);
+    }
+}
+
 static void queue_purchases(struct load *load)
 {
     struct parameters *parameters = session_parameters(load->store->session);
-    parameter_time(parameters, load->facts->now_ms);
+    add_own_clock(parameters, load->store);
     parameters_columns(parameters, PAIRS, 2);
     for (size_t i = 0; i < load->wanted->purchases.count; i++) {
         const struct purchase *purchase = load->wanted->purchases.entries[i].value;
@@ -256,25 +305,44 @@ static void queue_purchases(struct load *load)
 static void queue_now(struct load *load)
 {
     struct parameters *parameters = session_parameters(load->store->session);
-    if (load->store->unix_ms != NULL) {
-        parameter_time(parameters, load->store->unix_ms());
-    } else {
-        parameter_null(parameters, VALUE_TIME);
-    }
-    parameter_int64(parameters, (int64_t)load->due_count + 1);
+    add_own_clock(parameters, load->store);
+    parameter_time(parameters, load->store->due.from_ms);
+    parameter_int64(parameters, (int64_t)load->wanted->due_known + 1);
     load->now = session_queue(load->store->session, &SELECT_NOW);
 }
 
+static void queue_what_exists(struct load *load)
+{
+    struct parameters *parameters = session_parameters(load->store->session);
+    add_orders(parameters, load, true, false);
+    load->found_orders = queue_filled(load, parameters, &FIND_ORDERS);
+    parameters = session_parameters(load->store->session);
+    add_texts(parameters, &load->wanted->skus, &load->facts->variants);
+    load->found_skus = queue_filled(load, parameters, &FIND_SKUS);
+}
+
+/* Of a hold that ends meanwhile either the stock or the end is seen: where stock is locked nothing can give any back until
+ * the batch is over, so the time is taken behind it; where it is not, ahead of it. What customers have is looked at last:
+ * what has ended by then does not count. */
 static void queue_load(struct load *load)
 {
     batch_queue_begin(load->store);
     queue_orders(load);
+    bool is_timed_first = may_look(load);
+    if (is_timed_first) {
+        queue_now(load);
+    }
     queue_variants(load);
     queue_lines_and_payments(load);
     queue_products(load);
     queue_keys(load);
+    if (load->mode == LOAD_FREE) {
+        queue_what_exists(load);
+    }
+    if (!is_timed_first) {
+        queue_now(load);
+    }
     queue_purchases(load);
-    queue_now(load);
 }
 
 /* ---- Results ---- */
@@ -282,6 +350,16 @@ static void queue_load(struct load *load)
 static const PGresult *result_of(const struct load *load, size_t number)
 {
     return number == NOT_SENT ? NULL : session_result(load->store->session, number);
+}
+
+static bool has_all_lines(const struct order *order)
+{
+    for (size_t i = 0; i < order->line_count; i++) {
+        if (order->lines[i].variant == NULL) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Due orders that were locked by somebody else, or whose timeout is gone by now. */
@@ -295,9 +373,30 @@ static void find_elsewhere(struct load *load)
     }
     for (size_t i = 0; i < load->wanted->due_ids.count; i++) {
         struct text key = load->wanted->due_ids.entries[i].key;
-        bool is_locked = is_known_order(load, key);
-        if (!is_locked || (load->due_jobs != NOT_SENT && table_find(&timeouts, key) == NULL)) {
+        const struct order *order = facts_order(load->facts, id_of(key));
+        if (order == NULL || !has_all_lines(order) ||
+            (load->due_jobs != NOT_SENT && table_find(&timeouts, key) == NULL)) {
             facts_put_elsewhere(load->facts, id_of(key));
+        }
+    }
+}
+
+/* What is there and was left out, since somebody else has locked it. */
+static void find_locked(struct load *load)
+{
+    const PGresult *orders = result_of(load, load->found_orders);
+    const PGresult *skus = result_of(load, load->found_skus);
+    for (int row = 0; row < PQntuples(orders); row++) {
+        struct uuid *id = arena_alloc(load->facts->arena, sizeof(*id));
+        *id = value_uuid(orders, row, 0);
+        const struct order *order = facts_order(load->facts, id);
+        if (order == NULL || !has_all_lines(order)) {
+            facts_put_locked_order(load->facts, id);
+        }
+    }
+    for (int row = 0; row < PQntuples(skus); row++) {
+        if (facts_variant(load->facts, value_view(skus, row, 0)) == NULL) {
+            facts_put_locked_sku(load->facts, value_text(skus, row, 0, load->facts->arena));
         }
     }
 }
@@ -360,23 +459,27 @@ static void take_now(struct load *load)
     store_set_clock(load->store, time_to_unix_us(value_int64(now, 0, 0)));
     load->facts->now_ms = store_advance(load->store);
     store_note_load(load->store, value_int64(now, 0, 2), load->facts->variants.count + load->facts->orders.count);
-    if (value_int64(now, 0, 1) > (int64_t)load->due_count) {
+    if (value_int64(now, 0, 1) > (int64_t)load->wanted->due_known) {
         load->facts->overdue_left = true;
         load->store->due.is_known = false; /* another server's: look again */
     }
 }
+
+static bool load_as(struct store *store, enum load_mode mode, const struct wanted *wanted, struct facts *facts,
+                    struct fault *fault);
 
 /* Replayed creations are rare, and worth a round trip of their own. */
 static bool load_orders_of_keys(struct load *load, struct known_key *known, size_t count, struct fault *fault)
 {
     struct wanted orders;
     wanted_init(&orders, load->facts->arena);
+    orders.due_known = load->wanted->due_known;
     for (size_t i = 0; i < count; i++) {
         if (known[i].has_order) {
             wanted_add_order(&orders, &known[i].order_id);
         }
     }
-    if (orders.order_ids.count > 0 && !postgres_batch_load(load->store, &orders, load->facts, fault)) {
+    if (orders.order_ids.count > 0 && !load_as(load->store, LOAD_SHOWN, &orders, load->facts, fault)) {
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -406,12 +509,18 @@ static bool exchange(struct load *load, struct fault *fault)
     return session_exchange(load->store->session, fault);
 }
 
-bool postgres_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
+static bool load_as(struct store *store, enum load_mode mode, const struct wanted *wanted, struct facts *facts,
+                    struct fault *fault)
 {
-    struct load load = {.store = store, .wanted = wanted, .facts = facts, .due_jobs = NOT_SENT};
+    struct load load = {.mode = mode,
+                        .store = store,
+                        .wanted = wanted,
+                        .facts = facts,
+                        .due_jobs = NOT_SENT,
+                        .found_orders = NOT_SENT,
+                        .found_skus = NOT_SENT};
     struct row_loader loader;
     size_t key_count;
-    assert(store->in_batch);
     row_loader_begin(&loader, facts);
     if (!exchange(&load, fault)) {
         return false;
@@ -422,15 +531,30 @@ bool postgres_batch_load(struct store *store, const struct wanted *wanted, struc
     }
     take_variants(&loader, result_of(&load, load.variants));
     take_products(&loader, result_of(&load, load.products));
-    if (!take_orders(&loader, result_of(&load, load.orders), NULL, NULL, fault) ||
-        !take_orders(&loader, result_of(&load, load.due), result_of(&load, load.items), result_of(&load, load.payments),
-                     fault)) {
+    loader.may_miss_variants = mode == LOAD_FREE || load.due != NOT_SENT;
+    if (!take_orders(&loader, result_of(&load, load.orders), fault) ||
+        !take_orders(&loader, result_of(&load, load.due), fault) ||
+        !take_lines(&loader, result_of(&load, load.items), fault)) {
         return false;
     }
+    take_payments(&loader, result_of(&load, load.payments));
     find_elsewhere(&load);
+    find_locked(&load);
     take_payment_owners(&load);
     take_purchased(&load);
     take_now(&load);
     struct known_key *known = take_keys(&load, &key_count);
     return load_orders_of_keys(&load, known, key_count, fault);
+}
+
+bool postgres_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
+{
+    assert(store->in_batch);
+    if (load_as(store, wanted->skip_locked ? LOAD_FREE : LOAD_LOCKED, wanted, facts, fault)) {
+        return true;
+    }
+    if (fault->kind == FAULT_TIMEOUT) {
+        store->impatient_until_us = clock_monotonic_us() + IMPATIENT_US;
+    }
+    return false;
 }

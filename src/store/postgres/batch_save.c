@@ -5,9 +5,15 @@
 #include "store/postgres/rows.h"
 #include "store/postgres/values.h"
 
+/* Each row of an update is looked up by itself (LIMIT), so that no plan can turn the join round and read the table for each
+ * row once it has grown; f.place is where the row is. */
+#define PLACE(table, key) ", LATERAL (SELECT k.ctid AS place FROM " table " k WHERE " key " LIMIT 1) f "
+
 /* One statement a table, its rows as arrays; all are queued and run on the way to COMMIT. Statements come in the same
  * order everywhere, orders before stock levels as batch_load locks them, and rows that other servers may be at (by a
- * unique key, or an update) in ascending order, so that servers cannot wait for each other in a circle. The last is the row that numbers the events: it is held only while
+ * unique key, or an update) in ascending order, so that servers cannot wait for each other in a circle. (But for new
+ * variants, which keep the order in which a product names them: the same SKUs made by two servers at once in another
+ * order are told apart by the database's search for deadlocks.) The last is the row that numbers the events: it is held only while
  * the transaction commits. */
 
 static const struct statement INSERT_PRODUCTS = {
@@ -16,9 +22,10 @@ static const struct statement INSERT_PRODUCTS = {
 static const struct statement UPDATE_PRODUCTS = {
     "update_products",
     "WITH changed AS (UPDATE products p SET title = n.title, version = n.version "
-    "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[]) AS n(product_id, loaded, title, version) "
-    "WHERE p.product_id = n.product_id AND p.version = n.loaded RETURNING 1) "
-    "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'products')"};
+    "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[]) AS n(product_id, loaded, title, version) " PLACE(
+        "products",
+        "k.product_id = n.product_id") "WHERE p.ctid = f.place AND p.version = n.loaded RETURNING 1) "
+                                       "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'products')"};
 static const struct statement INSERT_VARIANTS = {
     "insert_variants",
     "INSERT INTO product_variants (product_id, sku, title, price_amount, currency, max_per_customer, "
@@ -30,18 +37,22 @@ static const struct statement UPDATE_VARIANTS = {
     "currency = n.currency, max_per_customer = n.max_per_customer, low_stock_threshold = n.low_stock_threshold, "
     "version = n.version FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], "
     "$7::bigint[], $8::bigint[]) AS n(variant_id, loaded, title, price_amount, currency, max_per_customer, "
-    "low_stock_threshold, version) WHERE v.variant_id = n.variant_id AND v.version = n.loaded RETURNING 1) "
-    "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'variants')"};
+    "low_stock_threshold, version)" PLACE(
+        "product_variants",
+        "k.variant_id = n.variant_id") "WHERE v.ctid = f.place AND v.version = n.loaded RETURNING 1) "
+                                       "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'variants')"};
 static const struct statement INSERT_LEVELS = {
     "insert_levels", "INSERT INTO stock_levels (variant_id, stock_quantity, reserved_quantity, version) "
                      "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])"};
 static const struct statement UPDATE_LEVELS = {
-    "update_levels", "WITH changed AS (UPDATE stock_levels s SET stock_quantity = n.stock_quantity, "
-                     "reserved_quantity = n.reserved_quantity, version = n.version "
-                     "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
-                     "AS n(variant_id, loaded, stock_quantity, reserved_quantity, version) "
-                     "WHERE s.variant_id = n.variant_id AND s.location_id = 1 AND s.version = n.loaded RETURNING 1) "
-                     "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'stock levels')"};
+    "update_levels",
+    "WITH changed AS (UPDATE stock_levels s SET stock_quantity = n.stock_quantity, "
+    "reserved_quantity = n.reserved_quantity, version = n.version "
+    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
+    "AS n(variant_id, loaded, stock_quantity, reserved_quantity, version)" PLACE(
+        "stock_levels",
+        "k.variant_id = n.variant_id AND k.location_id = 1") "WHERE s.ctid = f.place AND s.version = n.loaded RETURNING 1) "
+                                                             "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'stock levels')"};
 static const struct statement INSERT_ORDERS = {
     "insert_orders",
     "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
@@ -61,16 +72,19 @@ static const struct statement UPDATE_ORDERS = {
     "WITH changed AS (UPDATE orders o SET status = n.status, expires_at = n.expires_at, version = n.version, "
     "revived = n.revived, cancel_reason = n.cancel_reason "
     "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[], $6::boolean[], $7::text[]) "
-    "AS n(order_id, loaded, status, expires_at, version, revived, cancel_reason) "
-    "WHERE o.order_id = n.order_id AND o.version = n.loaded RETURNING 1) "
-    "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'orders')"};
+    "AS n(order_id, loaded, status, expires_at, version, revived, cancel_reason)" PLACE(
+        "orders",
+        "k.order_id = n.order_id") "WHERE o.ctid = f.place AND o.version = n.loaded RETURNING 1) "
+                                   "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'orders')"};
 static const struct statement UPDATE_RESERVATIONS = {
     "update_reservations",
-    "UPDATE stock_reservations r SET status = n.status FROM unnest($1::uuid[], $2::text[]) AS n(order_id, status) "
-    "WHERE r.order_id = n.order_id"};
+    "UPDATE stock_reservations r SET status = n.status FROM unnest($1::uuid[], $2::text[]) AS n(order_id, status), "
+    "LATERAL (SELECT k.ctid AS place FROM stock_reservations k WHERE k.order_id = n.order_id LIMIT 1000) f "
+    "WHERE r.ctid = f.place"};
 static const struct statement DELETE_TIMEOUTS = {
-    "delete_timeouts", "DELETE FROM jobs j USING unnest($1::timestamptz[], $2::uuid[]) AS n(run_at, order_id) "
-                       "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = n.run_at AND j.order_id = n.order_id"};
+    "delete_timeouts", "DELETE FROM jobs j USING unnest($1::timestamptz[], $2::uuid[]) AS n(run_at, order_id)" PLACE(
+                           "jobs", "k.kind = '" PAYMENT_TIMEOUT
+                                   "' AND k.run_at = n.run_at AND k.order_id = n.order_id") "WHERE j.ctid = f.place"};
 static const struct statement INSERT_TIMEOUTS = {"insert_timeouts", "INSERT INTO jobs (kind, run_at, order_id) "
                                                                     "SELECT '" PAYMENT_TIMEOUT
                                                                     "', * FROM unnest($1::timestamptz[], $2::uuid[])"};
@@ -553,9 +567,9 @@ bool postgres_batch_save(struct store *store, struct facts *facts, struct fault 
         return false;
     }
     struct variant *const *variants = sort_values(facts, &facts->variants, compare_variants);
-    queue_variants(store, facts, variants);
     queue_changed_orders(store, facts);
     queue_levels(store, facts, variants);
+    queue_variants(store, facts, variants);
     queue_new_orders(store, facts);
     queue_new_lines(store, facts);
     int64_t live_holds_added = queue_timeouts(store, facts);

@@ -3,16 +3,19 @@
 #include "store/postgres/rows.h"
 #include "store/postgres/values.h"
 
+#define FULL_LOOK_US INT64_C(30000000)
 #define HORIZON_MS 100 /* deadlines so close are asked for with those that have passed */
 
 /* A clock that was set back by less than this is waited out; one that was further ahead was wrong. */
 #define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
 
-/* The earliest deadline, however far, and all up to $1. */
+/* The earliest deadline, however far, and all up to $1. $3: there is none before. Without that bound every look would walk
+ * over all timeouts that have ended since the oldest snapshot of the database was taken (a backup, an audit). */
 static const struct statement SELECT_DUE = {
     "select_due",
-    "SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at <= greatest($1::timestamptz, "
-    "(SELECT min(run_at) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "')) ORDER BY run_at, order_id LIMIT $2::bigint"};
+    "SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at >= $3::timestamptz "
+    "AND run_at <= greatest($1::timestamptz, (SELECT min(run_at) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
+    "AND run_at >= $3)) ORDER BY run_at, order_id LIMIT $2::bigint"};
 static const struct statement SELECT_CLOCK = {"select_clock", "SELECT clock_timestamp(), live_holds FROM counters"};
 
 int64_t postgres_now(const struct store *store)
@@ -41,8 +44,13 @@ static size_t queue_due_until(struct store *store, int64_t until_ms)
 {
     struct parameters *parameters = session_parameters(store->session);
     store->due.asked_until_ms = until_ms;
+    if (clock_monotonic_us() >= store->due.full_look_us) {
+        store->due.full_look_us = clock_monotonic_us() + FULL_LOOK_US;
+        store->due.from_ms = 0;
+    }
     parameter_time(parameters, until_ms);
     parameter_int64(parameters, DUE_MAX + 1);
+    parameter_time(parameters, store->due.from_ms);
     return session_queue(store->session, &SELECT_DUE);
 }
 
@@ -61,6 +69,9 @@ void store_take_due(struct store *store, const PGresult *result)
         due->ids[i] = value_uuid(result, (int)i, 0);
         due->run_at_ms[i] = value_unix_ms(result, (int)i, 1);
     }
+    /* New holds end in the future. One that a slow server placed a moment ago may end before; the next full look has it. */
+    int64_t now_ms = postgres_now(store);
+    due->from_ms = due->count > 0 && due->run_at_ms[0] < now_ms ? due->run_at_ms[0] : now_ms;
     due->until_ms = due->is_cut ? due->run_at_ms[DUE_MAX - 1] : due->asked_until_ms;
     due->is_known = true;
     due->is_fresh = true;

@@ -17,10 +17,12 @@ struct due_list {
     int64_t run_at_ms[DUE_MAX];
     size_t count; /* the first is the earliest deadline there is, even where that is far away */
     int64_t asked_until_ms;
-    int64_t until_ms; /* there are no others up to here */
-    bool is_cut;      /* there are more behind the last */
-    bool is_known;    /* false: look before using it */
-    bool is_fresh;    /* nobody has asked since */
+    int64_t from_ms;      /* none is due before, as far as the last full look could tell */
+    int64_t full_look_us; /* when to look again without that */
+    int64_t until_ms;     /* there are no others up to here */
+    bool is_cut;          /* there are more behind the last */
+    bool is_known;        /* false: look before using it */
+    bool is_fresh;        /* nobody has asked since */
 };
 
 struct store {
@@ -36,6 +38,7 @@ struct store {
     struct session *session;
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
+    int64_t impatient_until_us;
     bool must_lock;              /* the batch before had something to write */
     bool has_saved;              /* so has this one */
     bool has_turn;               /* the next batch has begun already, by waiting for its turn */

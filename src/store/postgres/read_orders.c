@@ -131,8 +131,12 @@ static bool take_found(struct session *session, const struct found *found, struc
     facts_init(ret_facts, arena, 0, NULL, (struct policy){0});
     row_loader_begin(&loader, ret_facts);
     take_variants(&loader, session_result(session, found->variants));
-    return take_orders(&loader, session_result(session, found->orders), session_result(session, found->items),
-                       session_result(session, found->payments), fault);
+    if (!take_orders(&loader, session_result(session, found->orders), fault) ||
+        !take_lines(&loader, session_result(session, found->items), fault)) {
+        return false;
+    }
+    take_payments(&loader, session_result(session, found->payments));
+    return true;
 }
 
 /* One order */

@@ -13,11 +13,16 @@
 
 #define PAYMENT_TIMEOUT "payment_timeout" /* jobs.kind */
 
-/* Of product_variants v and stock_levels s. */
+/* Of product_variants v and stock_levels s. A look-up that has a LIMIT is done row by row through its index, whatever the
+ * planner thought of the tables' sizes when it made the plan; a join it might have turned round, to read a whole table for
+ * each row once that has grown. */
 #define VARIANT_COLUMNS                                                                            \
     "v.variant_id, v.product_id, v.sku, v.title, v.price_amount, v.currency, v.max_per_customer, " \
     "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version"
-#define VARIANT_TABLES "product_variants v JOIN stock_levels s ON s.variant_id = v.variant_id AND s.location_id = 1"
+#define VARIANT_LEVEL                                                                                  \
+    "CROSS JOIN LATERAL (SELECT l.stock_quantity, l.reserved_quantity, l.version FROM stock_levels l " \
+    "WHERE l.variant_id = v.variant_id AND l.location_id = 1 LIMIT 1"
+#define VARIANT_TABLES "product_variants v " VARIANT_LEVEL ") s"
 /* Of products p. */
 #define PRODUCT_COLUMNS "p.product_id, p.title, p.created_at, p.version"
 /* Of orders o. */
@@ -33,6 +38,7 @@
 struct row_loader {
     struct facts *facts;
     struct table variants_by_id; /* the bytes of variant->row -> struct variant * */
+    bool may_miss_variants;      /* of lines: left out, since somebody has locked them; else that is a fault */
 };
 
 /* `facts` may hold rows already: what is known is kept as it is, and rows of it are passed over. */
@@ -41,8 +47,9 @@ void take_variants(struct row_loader *loader, const PGresult *variants);
 /* The products, each with those variants of the working set that are its own, in the order of their ids: take the
  * variants first. */
 void take_products(struct row_loader *loader, const PGresult *products);
-/* The orders with their lines and payments: take the variants of the lines first. */
-MUST_USE bool take_orders(struct row_loader *loader, const PGresult *orders, const PGresult *items,
-                          const PGresult *payments, struct fault *fault);
+/* The orders; then their lines, behind the variants of these, and their payments. */
+MUST_USE bool take_orders(struct row_loader *loader, const PGresult *orders, struct fault *fault);
+MUST_USE bool take_lines(struct row_loader *loader, const PGresult *items, struct fault *fault);
+void take_payments(struct row_loader *loader, const PGresult *payments);
 
 #endif

@@ -7,7 +7,8 @@
 
 /* Everything is looked for in the schema that comes first in the search path: a table of the same name further behind
  * may be another program's. */
-#define IN_SCHEMA "c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+#define IN_SCHEMA \
+    "c.relnamespace = quote_ident(current_schema())::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
 
 static const struct statement SELECT_IDENTITY = {
     "identity", "SELECT current_schema()::text, "

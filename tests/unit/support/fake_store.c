@@ -23,6 +23,7 @@ struct store {
     struct uuid_source ids;
     struct uuid elsewhere; /* an order that another server has in hand */
     bool has_elsewhere;
+    const char *locked_sku;      /* NULL: none */
     const struct facts *pending; /* saved, not yet committed */
     bool in_batch;
     size_t calls[FAKE_CALL_COUNT];
@@ -337,7 +338,15 @@ static bool fake_batch_load(struct store *store, const struct wanted *wanted, st
     }
     pthread_mutex_lock(&store->mutex);
     for (size_t i = 0; i < wanted->skus.count; i++) {
-        (void)load_variant(store, wanted->skus.entries[i].key, facts);
+        struct text sku = wanted->skus.entries[i].key;
+        if (store->locked_sku == NULL || !text_equal_c(sku, store->locked_sku)) {
+            (void)load_variant(store, sku, facts);
+        } else if (wanted->skip_locked) {
+            facts_put_locked_sku(facts, sku);
+        } else {
+            pthread_mutex_unlock(&store->mutex);
+            return fault_set(fault, FAULT_TIMEOUT, "a lock was waited for in vain");
+        }
     }
     load_orders(store, &wanted->order_ids, facts);
     load_due(store, &wanted->due_ids, facts);
@@ -481,6 +490,13 @@ void fake_store_set_elsewhere(struct store *store, struct uuid order_id)
     pthread_mutex_lock(&store->mutex);
     store->elsewhere = order_id;
     store->has_elsewhere = true;
+    pthread_mutex_unlock(&store->mutex);
+}
+
+void fake_store_lock_sku(struct store *store, const char *sku)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->locked_sku = sku;
     pthread_mutex_unlock(&store->mutex);
 }
 

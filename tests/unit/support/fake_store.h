@@ -28,7 +28,9 @@ struct uuid fake_store_add_draft(struct store *store, const char *sku, int64_t q
 
 /* Any thread, at any time. */
 void fake_store_set_elsewhere(struct store *store, struct uuid order_id); /* another server sweeps it */
-void fake_store_forget_elsewhere(struct store *store);                    /* and gives it up */
+void fake_store_lock_sku(struct store *store,
+                         const char *sku);             /* somebody keeps its stock level locked; NULL: nobody */
+void fake_store_forget_elsewhere(struct store *store); /* and gives it up */
 struct stock_level fake_store_stock(struct store *store, const char *sku);
 enum order_status fake_store_order_status(struct store *store, struct uuid order_id);
 size_t fake_store_calls(struct store *store, enum fake_call call);
