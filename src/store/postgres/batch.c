@@ -8,6 +8,7 @@
 #include "store/postgres/postgres_internal.h"
 #include "store/postgres/values.h"
 
+#define TAKE_OVER_MS_MAX 5000
 #define RESOLVE_US_MAX INT64_C(8000000) /* how long a commit's fate is asked after */
 #define RESOLVE_PAUSE_US 20000
 
@@ -25,14 +26,14 @@ static const struct statement TAKE_OVER = {
                  "VALUES ($1::uuid, 0, $2::bigint, clock_timestamp()) ON CONFLICT (writer_id) DO UPDATE "
                  "SET connection = excluded.connection, written_at = excluded.written_at RETURNING batch"};
 
-static bool take_over(struct store *store, struct fault *fault)
+static bool take_over(struct store *store, int64_t ms_max, struct fault *fault)
 {
     int64_t number = session_connection_number(store->session);
     struct parameters *parameters = session_parameters(store->session);
     parameter_uuid(parameters, store->writer_id);
     parameter_int64(parameters, number);
     size_t taken = session_queue(store->session, &TAKE_OVER);
-    if (!session_exchange(store->session, fault)) {
+    if (!session_exchange_within(store->session, ms_max, fault)) {
         return false;
     }
     store->committed_batch = value_int64(session_result(store->session, taken), 0, 0);
@@ -46,7 +47,7 @@ bool store_connect(struct store *store, struct fault *fault)
         return false;
     }
     return store->connection == session_connection_number(store->session) ||
-           (take_over(store, fault) && store_look(store, fault));
+           (take_over(store, TAKE_OVER_MS_MAX, fault) && store_look(store, fault));
 }
 
 bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
@@ -105,6 +106,7 @@ void batch_abandon(struct store *store)
     }
     if (store->has_begun) {
         session_disconnect(store->session);
+        store->has_begun = false;
     }
 }
 
@@ -114,7 +116,8 @@ static bool resolve(struct store *store, bool *ret_is_committed)
     struct fault ignored;
     int64_t until_us = clock_monotonic_us() + RESOLVE_US_MAX;
     do {
-        if (session_connect(store->session, &ignored) && take_over(store, &ignored)) {
+        int64_t left_ms = (until_us - clock_monotonic_us()) / 1000;
+        if (session_connect(store->session, &ignored) && take_over(store, left_ms, &ignored)) {
             *ret_is_committed = store->committed_batch == store->batch;
             return true;
         }
@@ -155,6 +158,11 @@ bool postgres_batch_commit(struct store *store, struct fault *fault)
     }
     if (session_is_connected(store->session)) {
         return false; /* a statement failed, and COMMIT was not reached */
+    }
+    if (session_refused_before(store->session, number)) {
+        end_batch(store);
+        fault->kind = fault->kind == FAULT_UNAVAILABLE ? FAULT_CONFLICT : fault->kind; /* perhaps elsewhere */
+        return false;
     }
     end_batch(store);
     store->due.is_known = false;

@@ -120,7 +120,11 @@ bool postgres_batch_due(struct store *store, int64_t now_ms, size_t max, struct 
     size_t count = 0;
     bool is_enough = due->is_known && (due->until_ms >= now_ms || (due->is_cut && due->count >= max));
     if (!is_enough && !look_until(store, now_ms + HORIZON_MS, fault)) {
-        return false;
+        /* A connection that was lost while nobody used it is nobody's news; connecting looks, too. */
+        bool may_repeat = !session_is_connected(store->session) && !store->has_begun;
+        if (!may_repeat || !store_connect(store, fault)) {
+            return false;
+        }
     }
     while (count < due->count && count < max && due->run_at_ms[count] <= now_ms) {
         ret_ids[count] = due->ids[count];

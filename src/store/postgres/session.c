@@ -16,6 +16,7 @@
 #define SETTINGS_US_MAX 3000000 /* a server that let us in and then falls silent */
 #define WAIT_US_MAX 1000000
 #define BACKOFF_US_MAX 2000000
+#define BACKOFF_REPLICA_US_MAX 30000000 /* each try may take seconds, of a thread that has others to serve */
 
 struct prepared {
     const struct statement *statement;
@@ -109,28 +110,42 @@ static bool fault_from_text(struct fault *fault, enum fault_kind kind, const cha
 static const struct {
     const char *state;
     enum fault_kind kind;
+    bool leave; /* this connection will not do any more: another, or another server, may */
 } FAULT_OF_STATE[] = {
-    {"HF001", FAULT_CONFLICT},    /* require_rows: a version has moved */
-    {"40", FAULT_CONFLICT},       /* deadlock, serialization failure */
-    {"23505", FAULT_CONFLICT},    /* somebody else was first with this key: fresh facts have it */
-    {"23", FAULT_CONSTRAINT},     /* CHECK and the like */
-    {"22", FAULT_CONSTRAINT},     /* a value that the type does not have */
-    {"55P03", FAULT_TIMEOUT},     /* lock_timeout */
-    {"57014", FAULT_TIMEOUT},     /* statement_timeout */
-    {"25006", FAULT_UNAVAILABLE}, /* a standby, or read-only by decision */
-    {"25P03", FAULT_UNAVAILABLE}, /* idle_in_transaction_session_timeout */
-    {"08", FAULT_UNAVAILABLE},    /* connection */
-    {"53", FAULT_UNAVAILABLE},    /* disk full, out of memory, too many connections */
-    {"57", FAULT_UNAVAILABLE},    /* shutdown, crash of another backend, starting up */
-    {"58", FAULT_UNAVAILABLE},    /* input/output error of the server's system */
-    {"42501", FAULT_UNAVAILABLE}, /* the role may not do it: an administrator's to mend */
-    {"3F", FAULT_SCHEMA},         /* no schema, */
-    {"42P01", FAULT_SCHEMA},      /* no table of that name */
+    {"HF001", FAULT_CONFLICT, false},    /* require_rows: a version has moved */
+    {"40", FAULT_CONFLICT, false},       /* deadlock, serialization failure */
+    {"23505", FAULT_CONFLICT, false},    /* somebody else was first with this key: fresh facts have it */
+    {"23", FAULT_CONSTRAINT, false},     /* CHECK and the like */
+    {"22", FAULT_CONSTRAINT, false},     /* a value that the type does not have */
+    {"55P03", FAULT_TIMEOUT, false},     /* lock_timeout */
+    {"57014", FAULT_TIMEOUT, false},     /* statement_timeout */
+    {"25006", FAULT_UNAVAILABLE, true},  /* a standby, or read-only by decision */
+    {"26000", FAULT_UNAVAILABLE, true},  /* a statement that was prepared is not there: somebody's DISCARD */
+    {"0A000", FAULT_UNAVAILABLE, true},  /* or does not fit any more: a migration beside us */
+    {"25P03", FAULT_UNAVAILABLE, false}, /* idle_in_transaction_session_timeout */
+    {"08", FAULT_UNAVAILABLE, false},    /* connection */
+    {"53", FAULT_UNAVAILABLE, false},    /* disk full, out of memory, too many connections */
+    {"57", FAULT_UNAVAILABLE, false},    /* shutdown, crash of another backend, starting up */
+    {"58", FAULT_UNAVAILABLE, false},    /* input/output error of the server's system */
+    {"42501", FAULT_UNAVAILABLE, false}, /* the role may not do it: an administrator's to mend */
+    {"3F", FAULT_SCHEMA, false},         /* no schema, */
+    {"42P01", FAULT_SCHEMA, false},      /* no table of that name */
 };
 
 static bool state_fits(const char *state, const char *pattern)
 {
     return strncmp(state, pattern, strlen(pattern)) == 0;
+}
+
+#define STATE_COUNT (sizeof(FAULT_OF_STATE) / sizeof(FAULT_OF_STATE[0]))
+
+static size_t find_state(const char *state)
+{
+    size_t row = 0;
+    while (row < STATE_COUNT && !state_fits(state, FAULT_OF_STATE[row].state)) {
+        row++;
+    }
+    return row;
 }
 
 bool session_fault(const PGresult *result, struct fault *fault)
@@ -142,12 +157,8 @@ bool session_fault(const PGresult *result, struct fault *fault)
     if (state == NULL) { /* libpq's own: the connection was lost */
         return fault_from_text(fault, FAULT_UNAVAILABLE, PQresultErrorMessage(result));
     }
-    for (size_t i = 0; i < sizeof(FAULT_OF_STATE) / sizeof(FAULT_OF_STATE[0]); i++) {
-        if (state_fits(state, FAULT_OF_STATE[i].state)) {
-            kind = FAULT_OF_STATE[i].kind;
-            break;
-        }
-    }
+    size_t row = find_state(state);
+    kind = row < STATE_COUNT ? FAULT_OF_STATE[row].kind : kind;
     /* Which row was locked, or which function failed, is in the context; rows themselves are only in the detail. */
     bool has_context = kind == FAULT_TIMEOUT && context != NULL;
     struct fault named;
@@ -252,7 +263,8 @@ static void back_off(struct session *session)
     uint32_t drawn = 0;
     (void)!getrandom(&drawn, sizeof(drawn), GRND_NONBLOCK);
     int64_t backoff_us = session->backoff_us == 0 ? BACKOFF_US_MIN : session->backoff_us * 2;
-    session->backoff_us = backoff_us > BACKOFF_US_MAX ? BACKOFF_US_MAX : backoff_us;
+    int64_t backoff_us_max = session->options.any_server ? BACKOFF_REPLICA_US_MAX : BACKOFF_US_MAX;
+    session->backoff_us = backoff_us > backoff_us_max ? backoff_us_max : backoff_us;
     session->retry_at_us = clock_monotonic_us() + session->backoff_us / 2 + (int64_t)drawn % session->backoff_us;
 }
 
@@ -396,9 +408,9 @@ static bool take_result(struct session *session, PGresult *result, size_t positi
     return false;
 }
 
-static bool collect(struct session *session, struct fault *fault)
+static bool collect(struct session *session, int64_t ms_max, struct fault *fault)
 {
-    int64_t deadline_us = clock_monotonic_us() + session->options.exchange_ms_max * 1000;
+    int64_t deadline_us = clock_monotonic_us() + ms_max * 1000;
     size_t position = 0;
     for (;;) {
         while (PQisBusy(session->connection)) {
@@ -413,7 +425,7 @@ static bool collect(struct session *session, struct fault *fault)
             }
             continue;
         }
-        if (PQstatus(session->connection) != CONNECTION_OK) {
+        if (PQstatus(session->connection) != CONNECTION_OK || clock_monotonic_us() > deadline_us) {
             return lose(session, fault, NULL);
         }
         position += position < session->queue_count && session->queue[position].result != NULL;
@@ -421,17 +433,34 @@ static bool collect(struct session *session, struct fault *fault)
 }
 
 /* The first statement that failed says what the fault is, also where the connection was lost after it. */
-static bool find_fault(struct session *session, struct fault *fault)
+static const PGresult *find_failed(const struct session *session)
 {
     for (size_t i = 0; i < session->queue_count; i++) {
         if (is_failed(session->queue[i].result)) {
-            return session_fault(session->queue[i].result, fault);
+            return session->queue[i].result;
         }
     }
-    return true;
+    return NULL;
 }
 
-bool session_exchange(struct session *session, struct fault *fault)
+static bool must_leave(const PGresult *failed)
+{
+    const char *state = PQresultErrorField(failed, PG_DIAG_SQLSTATE);
+    size_t row = state == NULL ? STATE_COUNT : find_state(state);
+    return row < STATE_COUNT && FAULT_OF_STATE[row].leave;
+}
+
+bool session_refused_before(const struct session *session, size_t number)
+{
+    for (size_t i = 0; i < number && i < session->queue_count; i++) {
+        if (is_failed(session->queue[i].result)) {
+            return PQresultErrorField(session->queue[i].result, PG_DIAG_SQLSTATE) != NULL;
+        }
+    }
+    return false;
+}
+
+bool session_exchange_within(struct session *session, int64_t ms_max, struct fault *fault)
 {
     bool was_sent = !session->send_failed;
     session->send_failed = false;
@@ -442,16 +471,21 @@ bool session_exchange(struct session *session, struct fault *fault)
     if (!was_sent || PQpipelineSync(session->connection) != 1) {
         return lose(session, fault, NULL);
     }
-    bool is_whole = collect(session, fault);
-    if (!find_fault(session, fault)) {
-        /* A server that may not be written to any more has a successor somewhere. */
-        const char *read_only = strstr(fault->detail, "(25006)");
-        if (read_only != NULL && session->connection != NULL) {
-            session_disconnect(session);
-        }
-        return false;
+    bool is_whole = collect(session, ms_max, fault);
+    const PGresult *failed = find_failed(session);
+    if (failed == NULL) {
+        return is_whole;
     }
-    return is_whole;
+    session_fault(failed, fault);
+    if (must_leave(failed)) {
+        session_disconnect(session);
+    }
+    return false;
+}
+
+bool session_exchange(struct session *session, struct fault *fault)
+{
+    return session_exchange_within(session, session->options.exchange_ms_max, fault);
 }
 
 const PGresult *session_result(const struct session *session, size_t number)

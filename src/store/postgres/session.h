@@ -50,6 +50,10 @@ struct parameters *session_parameters(struct session *session);
 size_t session_queue(struct session *session, const struct statement *statement);
 /* One round trip. On FAULT_UNAVAILABLE the connection may be gone: session_is_connected(). */
 MUST_USE bool session_exchange(struct session *session, struct fault *fault);
+/* The same with a limit of its own. */
+MUST_USE bool session_exchange_within(struct session *session, int64_t ms_max, struct fault *fault);
+/* Did the server itself refuse a statement ahead of that number? Then it was not reached, whatever came after. */
+bool session_refused_before(const struct session *session, size_t number);
 /* Of the last exchange, until the next statement is queued. NULL where the statement was not reached. */
 const PGresult *session_result(const struct session *session, size_t number);
 
