@@ -1,10 +1,10 @@
 #ifndef HOLDFAST_DOMAIN_FACTS_H
 #define HOLDFAST_DOMAIN_FACTS_H
 
-/* The working set of one batch: what the store loaded for it, and, as decisions change it, what the store has to save.
- * Deciding is a pure function of the working set, its `now_ms` and its id source: throwing the set away and loading it
- * afresh replans the batch. Everything lives in the batch's arena: a decision copies what it takes over from its command,
- * since other commands' outcomes may show it after that command is gone. */
+/* The working set of one batch: what the store loaded for it, and, as decisions change it, what the store has to
+ * save. Deciding is a pure function of the working set, its `now_ms` and its id source: throwing the set away and
+ * loading it afresh replans the batch. Everything lives in the batch's arena: a decision copies what it takes over
+ * from its command, since other commands' outcomes may show it after that command is gone. */
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -140,8 +140,9 @@ struct store_ops {
     /* The clock that deadlines are measured by, as far as it is known without asking. Any thread. */
     int64_t (*now)(const struct store *store);
 
-    /* Called when there is something to do and before it is taken: where other processes have the same rows in hand, waits
-     * (bounded) until it is this one's turn, so that meanwhile more gathers. NULL: a store that is never shared so. */
+    /* Called when there is something to do and before it is taken: where other processes have the same rows in hand,
+     * waits (bounded) until it is this one's turn, so that meanwhile more gathers. NULL: a store that is never
+     * shared so. */
     void (*await_turn)(struct store *store);
 
     /* A batch: begin, (due,) load, save, commit; or rollback at any point after begin. `now` never goes back within one

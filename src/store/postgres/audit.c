@@ -118,7 +118,8 @@ static const struct statement CHECKS[] = {
            "SELECT (SELECT last_sequence FROM counters) AS counted, "
            "coalesce((SELECT max(sequence) FROM events), 0) AS last) c WHERE counted IS DISTINCT FROM last")},
     /* An order's events, counted by type in one number of three digits each: created, paid, cancelled, expired,
-     * refund_due. Where the log's beginning was pruned away, only orders whose creation is still there are held to it. */
+     * refund_due. Where the log's beginning was pruned away, only orders whose creation is still there are held to
+     * it. */
     {"order events",
      CHECK("SELECT 'I11', format('order %s is %s, its events (refund_due, expired, cancelled, paid, created) are %s', "
            "order_id, status, lpad(found::text, 16, '0')) FROM ("

@@ -18,9 +18,10 @@ static const struct statement BE_IMPATIENT = {"be_impatient", "SET LOCAL lock_ti
 static const struct statement ROLLBACK = {"rollback", "ROLLBACK"};
 static const struct statement COMMIT = {"commit", "COMMIT"};
 
-/* The first thing on each connection. It waits until a transaction of the one before has ended, if that holds the row; and
- * if that comes later (some network kept it), it finds that its connection is not the process's any more. Being a
- * transaction itself, this is only answered once it, and what it read, is as durable as this database makes things. */
+/* The first thing on each connection. It waits until a transaction of the one before has ended, if that holds the
+ * row; and if that comes later (some network kept it), it finds that its connection is not the process's any more.
+ * Being a transaction itself, this is only answered once it, and what it read, is as durable as this database makes
+ * things. */
 static const struct statement TAKE_OVER = {
     "take_over", "INSERT INTO writers AS w (writer_id, batch, connection, written_at) "
                  "VALUES ($1::uuid, 0, $2::bigint, clock_timestamp()) ON CONFLICT (writer_id) DO UPDATE "

@@ -36,8 +36,9 @@ static const struct statement CHECK_DUE = {
     "SELECT product_id FROM product_variants WHERE sku = ANY ($4::text[])))))"
 #define OWN_ORDERS "ARRAY(SELECT order_id FROM orders WHERE order_id = ANY ($2::uuid[]) FOR UPDATE SKIP LOCKED)"
 static const struct statement LOCK_VARIANTS = {"lock_variants", VARIANTS(OF_SKUS, " FOR UPDATE")};
-/* Locking writes, and while everything is sold out there is nothing else to write: behind a batch that only refused, the
- * next one looks first. Should it find something to change after all, the guards of its updates stand in for the locks. */
+/* Locking writes, and while everything is sold out there is nothing else to write: behind a batch that only refused,
+ * the next one looks first. Should it find something to change after all, the guards of its updates stand in for the
+ * locks. */
 static const struct statement SELECT_VARIANTS = {"select_variants", VARIANTS(OF_SKUS, "")};
 static const struct statement LOCK_ALL_VARIANTS = {"lock_all_variants",
                                                    VARIANTS(OF_ANYTHING(OWN_ORDERS), " FOR UPDATE")};
@@ -70,8 +71,8 @@ static const struct statement SELECT_PURCHASED = {
     "OR (o.status = 'draft' AND o.expires_at > coalesce($1::timestamptz, statement_timestamp())))), 0)::bigint "
     "FROM unnest($2::text[], $3::text[]) AS w(customer_id, sku), LATERAL (SELECT l.variant_id FROM product_variants l "
     "WHERE l.sku = w.sku AND l.max_per_customer IS NOT NULL LIMIT 1) v"};
-/* The time that the batch is decided by; how many timeouts are due then ($1: the caller's clock, where it has one; $2: none
- * is due before), counted up to $3; and how many microseconds the batch has taken. */
+/* The time that the batch is decided by; how many timeouts are due then ($1: the caller's clock, where it has one;
+ * $2: none is due before), counted up to $3; and how many microseconds the batch has taken. */
 static const struct statement SELECT_NOW = {
     "select_now",
     "SELECT t.now, (SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
@@ -321,9 +322,9 @@ static void queue_what_exists(struct load *load)
     load->found_skus = queue_filled(load, parameters, &FIND_SKUS);
 }
 
-/* Of a hold that ends meanwhile either the stock or the end is seen: where stock is locked nothing can give any back until
- * the batch is over, so the time is taken behind it; where it is not, ahead of it. What customers have is looked at last:
- * what has ended by then does not count. */
+/* Of a hold that ends meanwhile either the stock or the end is seen: where stock is locked nothing can give any back
+ * until the batch is over, so the time is taken behind it; where it is not, ahead of it. What customers have is
+ * looked at last: what has ended by then does not count. */
 static void queue_load(struct load *load)
 {
     batch_queue_begin(load->store);
@@ -493,7 +494,8 @@ static bool load_orders_of_keys(struct load *load, struct known_key *known, size
     return true;
 }
 
-/* Nothing was written yet: where the connection turns out to be lost (the database was restarted), a new one will do. */
+/* Nothing was written yet: where the connection turns out to be lost (the database was restarted), a new one will
+ * do. */
 static bool exchange(struct load *load, struct fault *fault)
 {
     bool may_repeat = load->facts->orders.count + load->facts->variants.count == 0; /* no locks are held */

@@ -5,27 +5,31 @@
 #include "store/postgres/rows.h"
 #include "store/postgres/values.h"
 
-/* Each row of an update is looked up by itself (LIMIT), so that no plan can turn the join round and read the table for each
- * row once it has grown; f.place is where the row is. */
-#define PLACE(table, key) ", LATERAL (SELECT k.ctid AS place FROM " table " k WHERE " key " LIMIT 1) f "
+/* Each row of an update is looked up by itself (LIMIT), so that no plan can turn the join round and read the table
+ * for each row once it has grown; f.place is where the row (t) is. */
+#define AT_PLACE(table, key) \
+    ", LATERAL (SELECT k.ctid AS place FROM " table " k WHERE " key " LIMIT 1) f WHERE t.ctid = f.place"
+/* The end of an update that carries the loaded versions. */
+#define GUARDED(table, key)                   \
+    AT_PLACE(table, key)                      \
+    " AND t.version = n.loaded RETURNING 1) " \
+    "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), '" table "')"
 
-/* One statement a table, its rows as arrays; all are queued and run on the way to COMMIT. Statements come in the same
- * order everywhere, orders before stock levels as batch_load locks them, and rows that other servers may be at (by a
- * unique key, or an update) in ascending order, so that servers cannot wait for each other in a circle. (But for new
- * variants, which keep the order in which a product names them: the same SKUs made by two servers at once in another
- * order are told apart by the database's search for deadlocks.) The last is the row that numbers the events: it is held only while
- * the transaction commits. */
+/* One statement a table, its rows as arrays; all are queued and run on the way to COMMIT. Statements come in the
+ * same order everywhere, orders before stock levels as batch_load locks them, and rows that other servers may be at
+ * (by a unique key, or an update) in ascending order, so that servers cannot wait for each other in a circle. (But
+ * for new variants, which keep the order in which a product names them: the same SKUs made by two servers at once in
+ * another order are told apart by the database's search for deadlocks.) The last is the row that numbers the events:
+ * it is held only while the transaction commits. */
 
 static const struct statement INSERT_PRODUCTS = {
     "insert_products", "INSERT INTO products (product_id, title, created_at, version) "
                        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[])"};
 static const struct statement UPDATE_PRODUCTS = {
     "update_products",
-    "WITH changed AS (UPDATE products p SET title = n.title, version = n.version "
-    "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[]) AS n(product_id, loaded, title, version) " PLACE(
-        "products",
-        "k.product_id = n.product_id") "WHERE p.ctid = f.place AND p.version = n.loaded RETURNING 1) "
-                                       "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'products')"};
+    "WITH changed AS (UPDATE products t SET title = n.title, version = n.version "
+    "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[]) AS n(product_id, loaded, title, version)" GUARDED(
+        "products", "k.product_id = n.product_id")};
 static const struct statement INSERT_VARIANTS = {
     "insert_variants",
     "INSERT INTO product_variants (product_id, sku, title, price_amount, currency, max_per_customer, "
@@ -33,34 +37,28 @@ static const struct statement INSERT_VARIANTS = {
     "$6::bigint[], $7::bigint[], $8::bigint[]) RETURNING variant_id, sku"};
 static const struct statement UPDATE_VARIANTS = {
     "update_variants",
-    "WITH changed AS (UPDATE product_variants v SET title = n.title, price_amount = n.price_amount, "
+    "WITH changed AS (UPDATE product_variants t SET title = n.title, price_amount = n.price_amount, "
     "currency = n.currency, max_per_customer = n.max_per_customer, low_stock_threshold = n.low_stock_threshold, "
     "version = n.version FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], "
     "$7::bigint[], $8::bigint[]) AS n(variant_id, loaded, title, price_amount, currency, max_per_customer, "
-    "low_stock_threshold, version)" PLACE(
-        "product_variants",
-        "k.variant_id = n.variant_id") "WHERE v.ctid = f.place AND v.version = n.loaded RETURNING 1) "
-                                       "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'variants')"};
+    "low_stock_threshold, version)" GUARDED("product_variants", "k.variant_id = n.variant_id")};
 static const struct statement INSERT_LEVELS = {
     "insert_levels", "INSERT INTO stock_levels (variant_id, stock_quantity, reserved_quantity, version) "
                      "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])"};
 static const struct statement UPDATE_LEVELS = {
-    "update_levels",
-    "WITH changed AS (UPDATE stock_levels s SET stock_quantity = n.stock_quantity, "
-    "reserved_quantity = n.reserved_quantity, version = n.version "
-    "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
-    "AS n(variant_id, loaded, stock_quantity, reserved_quantity, version)" PLACE(
-        "stock_levels",
-        "k.variant_id = n.variant_id AND k.location_id = 1") "WHERE s.ctid = f.place AND s.version = n.loaded RETURNING 1) "
-                                                             "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'stock levels')"};
+    "update_levels", "WITH changed AS (UPDATE stock_levels t SET stock_quantity = n.stock_quantity, "
+                     "reserved_quantity = n.reserved_quantity, version = n.version "
+                     "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
+                     "AS n(variant_id, loaded, stock_quantity, reserved_quantity, version)" GUARDED(
+                         "stock_levels", "k.variant_id = n.variant_id AND k.location_id = 1")};
 static const struct statement INSERT_ORDERS = {
     "insert_orders",
     "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
     "version, revived, cancel_reason, metadata, metadata_keys) SELECT n.*, "
     "CASE WHEN n.metadata IS NOT NULL THEN ARRAY(SELECT json_object_keys(n.metadata)) END "
     "FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], "
-    "$8::bigint[], $9::bigint[], $10::boolean[], $11::text[], $12::json[]) AS n(order_id, customer_id, status, currency, "
-    "total_amount, created_at, expires_at, hold_ms, version, revived, cancel_reason, metadata)"};
+    "$8::bigint[], $9::bigint[], $10::boolean[], $11::text[], $12::json[]) AS n(order_id, customer_id, status, "
+    "currency, total_amount, created_at, expires_at, hold_ms, version, revived, cancel_reason, metadata)"};
 static const struct statement INSERT_ITEMS = {
     "insert_items", "INSERT INTO order_items (order_id, line, variant_id, quantity, unit_price) "
                     "SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[])"};
@@ -69,22 +67,20 @@ static const struct statement INSERT_RESERVATIONS = {
                            "SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[])"};
 static const struct statement UPDATE_ORDERS = {
     "update_orders",
-    "WITH changed AS (UPDATE orders o SET status = n.status, expires_at = n.expires_at, version = n.version, "
+    "WITH changed AS (UPDATE orders t SET status = n.status, expires_at = n.expires_at, version = n.version, "
     "revived = n.revived, cancel_reason = n.cancel_reason "
     "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[], $6::boolean[], $7::text[]) "
-    "AS n(order_id, loaded, status, expires_at, version, revived, cancel_reason)" PLACE(
-        "orders",
-        "k.order_id = n.order_id") "WHERE o.ctid = f.place AND o.version = n.loaded RETURNING 1) "
-                                   "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), 'orders')"};
+    "AS n(order_id, loaded, status, expires_at, version, revived, cancel_reason)" GUARDED("orders",
+                                                                                          "k.order_id = n.order_id")};
 static const struct statement UPDATE_RESERVATIONS = {
     "update_reservations",
     "UPDATE stock_reservations r SET status = n.status FROM unnest($1::uuid[], $2::text[]) AS n(order_id, status), "
     "LATERAL (SELECT k.ctid AS place FROM stock_reservations k WHERE k.order_id = n.order_id LIMIT 1000) f "
     "WHERE r.ctid = f.place"};
 static const struct statement DELETE_TIMEOUTS = {
-    "delete_timeouts", "DELETE FROM jobs j USING unnest($1::timestamptz[], $2::uuid[]) AS n(run_at, order_id)" PLACE(
-                           "jobs", "k.kind = '" PAYMENT_TIMEOUT
-                                   "' AND k.run_at = n.run_at AND k.order_id = n.order_id") "WHERE j.ctid = f.place"};
+    "delete_timeouts",
+    "DELETE FROM jobs t USING unnest($1::timestamptz[], $2::uuid[]) AS n(run_at, order_id)" AT_PLACE(
+        "jobs", "k.kind = '" PAYMENT_TIMEOUT "' AND k.run_at = n.run_at AND k.order_id = n.order_id")};
 static const struct statement INSERT_TIMEOUTS = {"insert_timeouts", "INSERT INTO jobs (kind, run_at, order_id) "
                                                                     "SELECT '" PAYMENT_TIMEOUT
                                                                     "', * FROM unnest($1::timestamptz[], $2::uuid[])"};
@@ -108,8 +104,8 @@ static const struct statement WRITE_MARKER = {
     "write_marker",
     "WITH marked AS (INSERT INTO writers AS w (writer_id, batch, connection, written_at) "
     "VALUES ($1::uuid, $2::bigint, $3::bigint, clock_timestamp()) ON CONFLICT (writer_id) DO UPDATE "
-    "SET batch = excluded.batch, written_at = excluded.written_at WHERE w.connection = excluded.connection RETURNING 1) "
-    "SELECT require_rows((SELECT count(*) FROM marked), 1, 'writers')"};
+    "SET batch = excluded.batch, written_at = excluded.written_at WHERE w.connection = excluded.connection "
+    "RETURNING 1) SELECT require_rows((SELECT count(*) FROM marked), 1, 'writers')"};
 /* $1: how many drafts there are more. */
 static const struct statement INSERT_EVENTS = {
     "insert_events",

@@ -9,8 +9,9 @@
 /* A clock that was set back by less than this is waited out; one that was further ahead was wrong. */
 #define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
 
-/* The earliest deadline, however far, and all up to $1. $3: there is none before. Without that bound every look would walk
- * over all timeouts that have ended since the oldest snapshot of the database was taken (a backup, an audit). */
+/* The earliest deadline, however far, and all up to $1. $3: there is none before. Without that bound every look
+ * would walk over all timeouts that have ended since the oldest snapshot of the database was taken (a backup, an
+ * audit). */
 static const struct statement SELECT_DUE = {
     "select_due",
     "SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at >= $3::timestamptz "
@@ -69,7 +70,8 @@ void store_take_due(struct store *store, const PGresult *result)
         due->ids[i] = value_uuid(result, (int)i, 0);
         due->run_at_ms[i] = value_unix_ms(result, (int)i, 1);
     }
-    /* New holds end in the future. One that a slow server placed a moment ago may end before; the next full look has it. */
+    /* New holds end in the future. One that a slow server placed a moment ago may end before; the next full look has
+     * it. */
     int64_t now_ms = postgres_now(store);
     due->from_ms = due->count > 0 && due->run_at_ms[0] < now_ms ? due->run_at_ms[0] : now_ms;
     due->until_ms = due->is_cut ? due->run_at_ms[DUE_MAX - 1] : due->asked_until_ms;

@@ -20,7 +20,8 @@ static const struct statement SELECT_PRODUCTS_VARIANTS = {
 
 static const struct statement FIND_VARIANT = {"find_variant",
                                               "SELECT variant_id FROM product_variants WHERE sku = $1::text"};
-/* $1 SKU, $2 after, $3 limit. A stretch of one index, as in read_orders.c: most of the ledger may be other variants'. */
+/* $1 SKU, $2 after, $3 limit. A stretch of one index, as in read_orders.c: most of the ledger may be other
+ * variants'. */
 static const struct statement SELECT_MOVEMENTS = {
     "movements",
     "SELECT movement_no, movement_id, delta, reason, reference, order_id, stock_quantity, created_at "

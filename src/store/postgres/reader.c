@@ -69,8 +69,8 @@ static bool exchange_again(struct session *session, const struct read *read, str
 
 static bool run(struct reader *reader, const struct read *read, struct session **ret_session, struct fault *fault)
 {
-    /* What a replica cannot answer (it is away, behind with the schema, or busy replaying) the primary can; but a search
-     * that took too long there would here, too. */
+    /* What a replica cannot answer (it is away, behind with the schema, or busy replaying) the primary can; but a
+     * search that took too long there would here, too. */
     if (read->kind == READ_LIST && reader->replica != NULL) {
         *ret_session = reader->replica;
         if (exchange_again(reader->replica, read, fault)) {

@@ -13,9 +13,9 @@
 
 #define PAYMENT_TIMEOUT "payment_timeout" /* jobs.kind */
 
-/* Of product_variants v and stock_levels s. A look-up that has a LIMIT is done row by row through its index, whatever the
- * planner thought of the tables' sizes when it made the plan; a join it might have turned round, to read a whole table for
- * each row once that has grown. */
+/* Of product_variants v and stock_levels s. A look-up that has a LIMIT is done row by row through its index,
+ * whatever the planner thought of the tables' sizes when it made the plan; a join it might have turned round, to
+ * read a whole table for each row once that has grown. */
 #define VARIANT_COLUMNS                                                                            \
     "v.variant_id, v.product_id, v.sku, v.title, v.price_amount, v.currency, v.max_per_customer, " \
     "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version"

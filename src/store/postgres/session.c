@@ -203,8 +203,8 @@ static bool is_failed(const PGresult *result)
            status != PGRES_PIPELINE_ABORTED;
 }
 
-/* Waits for bytes to come, or for room to send where that is wanted, and takes what came. False: the connection is of no
- * use any more. */
+/* Waits for bytes to come, or for room to send where that is wanted, and takes what came. False: the connection is
+ * of no use any more. */
 static bool wait_for_server(PGconn *connection, bool wants_to_send, int64_t deadline_us, struct fault *fault)
 {
     struct pollfd socket = {.fd = PQsocket(connection), .events = (short)(POLLIN | (wants_to_send ? POLLOUT : 0))};
