@@ -184,6 +184,11 @@ describe('what cannot be reached is said in a line, without the password', () =>
   test('a host that does not exist', TIMEOUT, () =>
     failsClearly(`postgresql://u:${secret}@no-such-host.invalid/shop`, /no-such-host\.invalid/, ['migrate', 'serve']));
 
+  test('a database whose encoding cannot hold every name', TIMEOUT, async () => {
+    await cluster.sql("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C';");
+    await failsClearly(cluster.uri.replace(/\/postgres$/, '/latin'), /encoding is LATIN1.*UTF8/);
+  });
+
   test('a database that does not exist', TIMEOUT, () =>
     failsClearly(cluster.uri.replace('/postgres', '/no_such_database'), /no_such_database/));
 

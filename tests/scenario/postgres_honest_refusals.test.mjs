@@ -5,17 +5,9 @@ import { describe, test } from 'node:test';
 
 import { newSchema, POSTGRES, psql, Session } from './support/database.mjs';
 import { Proxy } from './support/proxy.mjs';
-import { euro, newKey, order, Shop, sleep, times, until } from './support/shop.mjs';
+import { endShops, euro, newKey, order, Shop, sleep, times, until } from './support/shop.mjs';
 
 const TIMEOUT = { timeout: 60_000 };
-
-async function endShops(...shops) {
-  for (const shop of shops) {
-    await shop.stop();
-    shop.close();
-  }
-  await shops[0].audit();
-}
 
 const levelOf = (sku) => `variant_id = (SELECT variant_id FROM product_variants WHERE sku = '${sku}')`;
 

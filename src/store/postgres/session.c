@@ -252,6 +252,13 @@ static bool set_up(struct session *session, struct fault *fault)
         return fault_set(fault, FAULT_UNAVAILABLE, "the server is PostgreSQL %d; Holdfast needs 15 or later",
                          PQserverVersion(connection) / 10000);
     }
+    const char *encoding = PQparameterStatus(connection, "server_encoding");
+    if (encoding == NULL || strcmp(encoding, "UTF8") != 0) {
+        return fault_set(fault, FAULT_SCHEMA,
+                         "the database's encoding is %s, and customers' texts need UTF8: CREATE DATABASE shop ENCODING "
+                         "'UTF8' TEMPLATE template0",
+                         encoding == NULL ? "unknown" : encoding);
+    }
     (void)PQsetNoticeReceiver(connection, ignore_notice, NULL);
     return execute_script(connection, session->options.settings, clock_monotonic_us() + SETTINGS_US_MAX, fault) &&
            enter_pipeline(session, fault);
