@@ -375,8 +375,7 @@ static void find_elsewhere(struct load *load)
     for (size_t i = 0; i < load->wanted->due_ids.count; i++) {
         struct text key = load->wanted->due_ids.entries[i].key;
         const struct order *order = facts_order(load->facts, id_of(key));
-        if (order == NULL || !has_all_lines(order) ||
-            (load->due_jobs != NOT_SENT && table_find(&timeouts, key) == NULL)) {
+        if (order == NULL || !has_all_lines(order) || table_find(&timeouts, key) == NULL) {
             facts_put_elsewhere(load->facts, id_of(key));
         }
     }
