@@ -113,7 +113,6 @@ static void keys_read_completed(struct api *api)
                     fault_kind_name(api->keys_task.fault.kind), api->keys_task.fault.detail);
         return;
     }
-    api->store_answered_us = clock_monotonic_us();
     if (!auth_keys_equal(api->keys, api->keys_read)) {
         log_message(LOG_INFO, "keys_changed", "API keys were made or revoked; the change counts from now on");
     }
@@ -154,6 +153,7 @@ static void take_completed(uv_async_t *handle)
     struct read_task *task = reader_pool_take_completed(api->readers);
     while (task != NULL) {
         struct read_task *next = task->next;
+        api->store_answered_us = task->ok ? clock_monotonic_us() : api->store_answered_us;
         if (task == &api->keys_task) {
             keys_read_completed(api);
         } else {

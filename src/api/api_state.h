@@ -23,7 +23,7 @@ struct api {
     struct read_task keys_task;
     struct auth_keys *keys_read; /* by the task, to take the place of `keys` */
     bool keys_reading;
-    int64_t store_answered_us; /* when a read of the keys last came back */
+    int64_t store_answered_us; /* when a read last came back with what it asked for */
 
     uv_async_t completed; /* commands or reads wait to be taken; any thread may send */
     size_t calls_pending; /* submitted, not yet taken back */

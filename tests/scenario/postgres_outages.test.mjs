@@ -139,6 +139,22 @@ describe('the whole cluster goes away and comes back', () => {
     await endShops(shop);
   });
 
+  test('as soon as orders go through again it is ready, and every reader reads', TIMEOUT, async () => {
+    const shop = await openShop();
+    const sku = await shop.sells(100);
+    await cluster.stop('immediate');
+    for (let i = 0; i < 20; i += 1) {
+      await Promise.all([shop.look(`/v1/stock/${sku}`), shop.look('/v1/orders')]);
+      await sleep(150); /* each of its connections is tried less and less often */
+    }
+    await cluster.start();
+    const buy = () => shop.post('/v1/orders', order('c-1', { [sku]: 1 }), undefined);
+    await until('it sells again', async () => (await buy()).status === 201);
+    await Promise.all(Array.from({ length: 8 }, () => shop.get(`/v1/stock/${sku}`)));
+    await shop.get('/readyz');
+    await endShops(shop);
+  });
+
   test('holds that fall due while it is away are released when it is back', TIMEOUT, async () => {
     const shop = await openShop();
     const sku = await shop.sells(1000);

@@ -273,6 +273,7 @@ bool postgres_audit(struct reader *reader, const struct audit_sink *sink, struct
             .uri = reader->store->uri,
             .settings = SETTINGS,
             .exchange_ms_max = CHECK_MS_MAX,
+            .let_in_us = &reader->store->let_in_us,
         }),
         .sink = sink,
     };

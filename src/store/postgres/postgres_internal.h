@@ -59,6 +59,8 @@ struct store {
     _Atomic int64_t clock_offset_us; /* what the database's clock is ahead of our monotonic one */
     _Atomic int64_t live_holds;
     _Atomic int64_t database_bytes;
+    _Atomic int64_t let_in_us; /* of the sessions to the primary */
+    _Atomic int64_t replica_let_in_us;
 };
 
 struct reader {

@@ -42,8 +42,10 @@ static bool postgres_open(const struct store_options *options, struct store **re
     store->idempotency_ms = options->idempotency_ms == 0 ? IDEMPOTENCY_MS : options->idempotency_ms;
     uuid_source_init(&ids, NULL, NULL);
     store->writer_id = uuid_source_next(&ids, clock_unix_ms());
-    store->session = session_new(
-        &(struct session_options){.uri = store->uri, .settings = WRITER_SETTINGS, .exchange_ms_max = BATCH_MS_MAX});
+    store->session = session_new(&(struct session_options){.uri = store->uri,
+                                                           .settings = WRITER_SETTINGS,
+                                                           .exchange_ms_max = BATCH_MS_MAX,
+                                                           .let_in_us = &store->let_in_us});
     if (!session_connect(store->session, fault)) {
         store_free(store);
         return false;

@@ -16,13 +16,15 @@
 
 static const struct statement PING = {"ping", "SELECT max(number) FROM holdfast_migrations"};
 
-static struct session *new_session(const struct reader *reader, const char *uri, bool any_server)
+static struct session *new_session(const struct reader *reader, bool is_replica)
 {
+    struct store *store = reader->store;
     return session_new(&(struct session_options){
-        .uri = uri,
+        .uri = is_replica ? store->read_uri : store->uri,
         .settings = reader->settings,
-        .any_server = any_server,
-        .exchange_ms_max = reader->store->read_timeout_ms + ANSWER_MS_SPARE,
+        .any_server = is_replica,
+        .exchange_ms_max = store->read_timeout_ms + ANSWER_MS_SPARE,
+        .let_in_us = is_replica ? &store->replica_let_in_us : &store->let_in_us,
     });
 }
 
@@ -31,8 +33,8 @@ bool postgres_reader_open(struct store *store, struct reader **ret_reader, struc
     struct reader *reader = memory_zalloc(1, sizeof(*reader));
     reader->store = store;
     (void)snprintf(reader->settings, sizeof(reader->settings), SETTINGS, (long long)store->read_timeout_ms);
-    reader->primary = new_session(reader, store->uri, false);
-    reader->replica = store->read_uri == NULL ? NULL : new_session(reader, store->read_uri, true);
+    reader->primary = new_session(reader, false);
+    reader->replica = store->read_uri == NULL ? NULL : new_session(reader, true);
     if (!session_connect(reader->primary, fault)) {
         postgres_reader_close(reader);
         return false;

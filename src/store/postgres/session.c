@@ -42,6 +42,7 @@ struct session {
 
     /* After a failed connect. */
     struct fault connect_fault;
+    int64_t tried_at_us;
     int64_t retry_at_us;
     int64_t backoff_us;
 };
@@ -280,16 +281,24 @@ int64_t session_connection_number(const struct session *session)
     return session->connection_number;
 }
 
+/* Waiting spares a server that is away; one that has let another session in since is back. */
+static bool must_wait(const struct session *session)
+{
+    return clock_monotonic_us() < session->retry_at_us &&
+           atomic_load(session->options.let_in_us) <= session->tried_at_us;
+}
+
 bool session_connect(struct session *session, struct fault *fault)
 {
     if (session->connection != NULL) {
         return true;
     }
-    if (clock_monotonic_us() < session->retry_at_us) {
+    if (must_wait(session)) {
         *fault = session->connect_fault;
         return false;
     }
     clear_results(session);
+    session->tried_at_us = clock_monotonic_us();
     session->connection = open_connection(&session->options);
     if (!set_up(session, fault)) {
         session_disconnect(session);
@@ -297,6 +306,7 @@ bool session_connect(struct session *session, struct fault *fault)
         back_off(session);
         return false;
     }
+    atomic_store(session->options.let_in_us, clock_monotonic_us());
     session->backoff_us = 0;
     session->retry_at_us = 0;
     session->connection_number++;

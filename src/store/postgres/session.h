@@ -9,6 +9,7 @@
  * run. */
 
 #include <libpq-fe.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,13 +31,16 @@ struct session_options {
     const char *settings;    /* SQL for each new connection: SET ...; outlives the session */
     bool any_server;         /* a standby will do */
     int64_t exchange_ms_max; /* after that the connection counts as lost */
+    /* Shared by all sessions to the same servers, and outlives them: when one of them was last let in, on the monotonic
+     * clock. */
+    _Atomic int64_t *let_in_us;
 };
 
 struct session *session_new(const struct session_options *options); /* connects to nothing yet */
 void session_free(struct session *session);                         /* takes NULL */
 
 /* True: connected. Where it is not, connects, which may take some seconds; soon after a failed try it says
- * FAULT_UNAVAILABLE at once. */
+ * FAULT_UNAVAILABLE at once, unless another session has been let in since. */
 MUST_USE bool session_connect(struct session *session, struct fault *fault);
 /* Counts the connections made: the number of the present one. */
 int64_t session_connection_number(const struct session *session);
