@@ -25,7 +25,8 @@ struct stock_level {
 
 /* What has a SKU and a price. `stock` is at the one location there is for now. */
 struct variant {
-    int64_t row; /* the store's own handle; 0 until it was saved */
+    int64_t row;         /* the store's own handle; 0 until it was saved */
+    int64_t stock_place; /* and of its stock level, in stores that have one */
     struct uuid product_id;
     struct text sku;
     struct text title;

@@ -63,10 +63,9 @@ static int teardown(void **state)
     return 0;
 }
 
-/* An order planned and left open, under a key. */
-static struct uuid plan_order(struct harness *harness, const char *key)
+static struct uuid plan_order_of(struct harness *harness, const char *key, const char *sku)
 {
-    struct place_order_line line = {TEXT_LITERAL("a"), 1};
+    struct place_order_line line = {text_from_c(sku), 1};
     struct place_order command = {
         .customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
     struct idempotency idempotency = {.key = text_from_c(key)};
@@ -81,6 +80,12 @@ static struct uuid plan_order(struct harness *harness, const char *key)
     (void)idempotency_keep(&harness->facts, &idempotency, &outcome);
     event_stock_thresholds(&harness->facts);
     return outcome.order->id;
+}
+
+/* An order of "a" planned and left open, under a key. */
+static struct uuid plan_order(struct harness *harness, const char *key)
+{
+    return plan_order_of(harness, key, "a");
 }
 
 static bool save_and_commit(struct harness *harness)
@@ -276,11 +281,8 @@ static void a_row_that_stays_locked_is_left_out(void **state)
     PGconn *somebody = PQconnectdb(harness->location);
     PQclear(PQexec(somebody, "BEGIN; SELECT FROM stock_levels WHERE variant_id = (SELECT variant_id FROM "
                              "product_variants WHERE sku = 'kept') FOR UPDATE"));
-    batch_begin(harness);
-    wanted_add_order(&harness->wanted, &free);
-    wanted_add_sku(&harness->wanted, TEXT_LITERAL("kept"));
-    assert_fault(harness, harness->ops->batch_load(harness->store, &harness->wanted, &harness->facts, &harness->fault),
-                 FAULT_TIMEOUT);
+    (void)plan_order_of(harness, "key", "kept"); /* to read it is no matter */
+    assert_fault(harness, save_and_commit(harness), FAULT_TIMEOUT);
     harness->ops->batch_rollback(harness->store);
 
     batch_begin(harness);
@@ -315,19 +317,15 @@ static const char *turns_taken(const struct harness *harness)
                                                    "objid = (hashtext(current_schema())::bigint & 4294967295)::oid");
 }
 
-/* Somebody holds the stock level's row for a moment. */
-static void wait_for_the_row(struct harness *harness, PGconn *somebody)
+/* Ours is planned, and theirs is done first. */
+static void be_too_late(struct servers *servers)
 {
-    assert_true(PQsendQuery(somebody, "BEGIN; SELECT FROM stock_levels FOR UPDATE; SELECT pg_sleep(0.3); COMMIT"));
-    while (
-        text_equal_c(TEXT_LITERAL("0"),
-                     postgres_schemas_run(harness->location, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = "
-                                                             "'PgSleep'"))) {}
-    (void)place_id(harness, "c", "a", 1);
-    for (PGresult *result = PQgetResult(somebody); result != NULL; result = PQgetResult(somebody)) {
-        assert_true(PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK);
-        PQclear(result);
-    }
+    (void)plan_order(servers->harness, "key");
+    change_turns(servers);
+    (void)place_id(servers->harness, "c", "a", 1);
+    change_turns(servers);
+    assert_fault(servers->harness, save_and_commit(servers->harness), FAULT_CONFLICT);
+    servers->harness->ops->batch_rollback(servers->harness->store);
 }
 
 static void whoever_met_others_takes_turns(void **state)
@@ -337,9 +335,7 @@ static void whoever_met_others_takes_turns(void **state)
     (void)make_variant(harness, "a", 10);
     harness->ops->await_turn(harness->store); /* alone so far */
     assert_string_equal(turns_taken(harness), "0");
-    PGconn *somebody = PQconnectdb(harness->location);
-    wait_for_the_row(harness, somebody);
-    PQfinish(somebody);
+    be_too_late(servers);
 
     harness->ops->await_turn(harness->store);
     assert_string_equal(turns_taken(harness), "1");
@@ -361,6 +357,56 @@ static void whoever_met_others_takes_turns(void **state)
     assert_string_not_equal(terminate_others(harness), "0"); /* a turn that was lost with its connection is no turn */
     (void)place_id(harness, "c", "a", 1);
     assert_audit_clean(harness);
+}
+
+/* Somebody holds the order's row for a moment. */
+static void pay_and_wait(struct harness *harness, struct uuid id)
+{
+    PGconn *somebody = PQconnectdb(harness->location);
+    PQclear(PQexec(somebody, "BEGIN; SELECT FROM orders FOR UPDATE"));
+    assert_true(PQsendQuery(somebody, "SELECT pg_sleep(0.3); COMMIT"));
+    assert_int_equal(pay(harness, id, "pi_1").code, OUTCOME_ORDER_PAID);
+    for (PGresult *result = PQgetResult(somebody); result != NULL; result = PQgetResult(somebody)) {
+        assert_true(PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK);
+        PQclear(result);
+    }
+    PQfinish(somebody);
+}
+
+static void whoever_waited_for_others_takes_turns(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    struct uuid id = place_id(harness, "c", "a", 1);
+    harness->ops->await_turn(harness->store);
+    assert_string_equal(turns_taken(harness), "0");
+    pay_and_wait(harness, id);
+    harness->ops->await_turn(harness->store);
+    assert_string_equal(turns_taken(harness), "1");
+    (void)place_id(harness, "c", "a", 1);
+}
+
+static bool locks_stock(struct harness *harness)
+{
+    (void)plan_order(harness, "key");
+    bool locks = !text_equal_c(TEXT_LITERAL("1"),
+                               postgres_schemas_run(harness->location, "SELECT count(*) FROM (SELECT FROM stock_levels "
+                                                                       "FOR UPDATE SKIP LOCKED) AS free"));
+    harness->ops->batch_rollback(harness->store);
+    return locks;
+}
+
+static void stock_is_locked_only_where_others_are_met(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    (void)place_id(harness, "c", "a", 1);
+    assert_false(locks_stock(harness)); /* the guards will do */
+    be_too_late(servers);
+    assert_true(locks_stock(harness));
+    assert_false(locks_stock(harness)); /* what was just rolled back wrote nothing */
 }
 
 static void a_schema_of_another_program_is_refused(void **state)
@@ -398,6 +444,8 @@ int main(void)
         WITH_TWO_SERVERS(a_connection_lost_before_the_commit_is_planned_again),
         WITH_TWO_SERVERS(a_row_that_stays_locked_is_left_out),
         WITH_TWO_SERVERS(whoever_met_others_takes_turns),
+        WITH_TWO_SERVERS(whoever_waited_for_others_takes_turns),
+        WITH_TWO_SERVERS(stock_is_locked_only_where_others_are_met),
         WITH_TWO_SERVERS(a_schema_of_another_program_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,7 +62,7 @@ bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault
     store->in_batch = true;
     store->in_turn = turn_connection == store->connection;
     store->has_begun = store->in_turn;
-    store->must_lock = store->has_saved;
+    store->must_lock = store->has_saved && store_meets_others(store);
     store->has_saved = false;
     *ret_now_ms = store_advance(store);
     return true;
@@ -158,6 +158,7 @@ bool postgres_batch_commit(struct store *store, struct fault *fault)
         return fault_set(fault, FAULT_INTERNAL, "a COMMIT was answered otherwise");
     }
     if (session_is_connected(store->session)) {
+        store_note_fault(store, fault->kind);
         return false; /* a statement failed, and COMMIT was not reached */
     }
     if (session_refused_before(store->session, number)) {

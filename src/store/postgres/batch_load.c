@@ -7,7 +7,8 @@
 #include "store/postgres/values.h"
 
 /* One exchange. Rows that are going to change are locked, everywhere in the same order, so that servers cannot wait for
- * each other in a circle: orders by id, then due orders (not waited for), then stock levels by variant. Each statement
+ * each other in a circle: orders by id, then due orders (not waited for), then, while others are met, stock levels by
+ * variant (see LOAD_GUARDED). Each statement
  * sees what was committed before it began, so what is read behind a lock is as new as the lock. Products and variants
  * are not locked: they change rarely, and their updates are guarded. Keys find rows one by one or through arrays; see
  * VARIANT_LEVEL for why no tables are joined. */
@@ -36,9 +37,6 @@ static const struct statement CHECK_DUE = {
     "SELECT product_id FROM product_variants WHERE sku = ANY ($4::text[])))))"
 #define OWN_ORDERS "ARRAY(SELECT order_id FROM orders WHERE order_id = ANY ($2::uuid[]) FOR UPDATE SKIP LOCKED)"
 static const struct statement LOCK_VARIANTS = {"lock_variants", VARIANTS(OF_SKUS, " FOR UPDATE")};
-/* Locking writes, and while everything is sold out there is nothing else to write: behind a batch that only refused,
- * the next one looks first. Should it find something to change after all, the guards of its updates stand in for the
- * locks. */
 static const struct statement SELECT_VARIANTS = {"select_variants", VARIANTS(OF_SKUS, "")};
 static const struct statement LOCK_ALL_VARIANTS = {"lock_all_variants",
                                                    VARIANTS(OF_ANYTHING(OWN_ORDERS), " FOR UPDATE")};
@@ -86,12 +84,15 @@ static const struct statement FIND_SKUS = {"find_skus",
                                            "SELECT sku FROM product_variants WHERE sku = ANY ($1::text[])"};
 
 #define NOT_SENT SIZE_MAX
-#define IMPATIENT_US INT64_C(5000000) /* after a lock that was waited for in vain */
 
+/* Locking a stock level writes to it, and costs as much as changing it. So that is done only while other servers are met
+ * at the same rows, and not behind a batch that only refused (while everything is sold out there is nothing else to
+ * write). Everywhere else the guards of the updates stand in for the locks. */
 enum load_mode {
-    LOAD_LOCKED, /* waits for rows that others have locked */
-    LOAD_FREE,   /* leaves these out */
-    LOAD_SHOWN   /* to be shown again, and not to be changed: without locks */
+    LOAD_GUARDED, /* locks orders, but no stock */
+    LOAD_LOCKED,  /* waits for rows that others have locked */
+    LOAD_FREE,    /* leaves these out */
+    LOAD_SHOWN    /* to be shown again, and not to be changed: without locks */
 };
 
 /* Where in the exchange the results are. */
@@ -185,8 +186,10 @@ static void queue_due_check(struct load *load)
 static void queue_orders(struct load *load)
 {
     struct parameters *parameters = session_parameters(load->store->session);
-    static const struct statement *const by_mode[] = {
-        [LOAD_LOCKED] = &LOCK_ORDERS, [LOAD_FREE] = &LOCK_FREE_ORDERS, [LOAD_SHOWN] = &SELECT_ORDERS};
+    static const struct statement *const by_mode[] = {[LOAD_GUARDED] = &LOCK_ORDERS,
+                                                      [LOAD_LOCKED] = &LOCK_ORDERS,
+                                                      [LOAD_FREE] = &LOCK_FREE_ORDERS,
+                                                      [LOAD_SHOWN] = &SELECT_ORDERS};
     add_orders(parameters, load, true, false);
     load->orders = queue_filled(load, parameters, by_mode[load->mode]);
     parameters = session_parameters(load->store->session);
@@ -233,29 +236,24 @@ static bool names_only_skus(const struct load *load)
            !load->wanted->products_of_skus;
 }
 
-static bool may_look(const struct load *load)
-{
-    return load->mode == LOAD_LOCKED && !load->store->must_lock && names_only_skus(load);
-}
-
 static void queue_variants(struct load *load)
 {
+    static const struct statement *const of_skus[] = {
+        [LOAD_GUARDED] = &SELECT_VARIANTS, [LOAD_LOCKED] = &LOCK_VARIANTS};
+    static const struct statement *const of_anything[] = {[LOAD_GUARDED] = &SELECT_ALL_VARIANTS,
+                                                          [LOAD_LOCKED] = &LOCK_ALL_VARIANTS,
+                                                          [LOAD_FREE] = &LOCK_FREE_VARIANTS,
+                                                          [LOAD_SHOWN] = &SELECT_ALL_VARIANTS};
     struct parameters *parameters = session_parameters(load->store->session);
     add_texts(parameters, &load->wanted->skus, &load->facts->variants);
-    if (may_look(load)) {
-        load->variants = queue_filled(load, parameters, &SELECT_VARIANTS);
+    if ((load->mode == LOAD_GUARDED || load->mode == LOAD_LOCKED) && names_only_skus(load)) {
+        load->variants = queue_filled(load, parameters, of_skus[load->mode]);
         return;
     }
-    if (load->mode == LOAD_LOCKED && names_only_skus(load)) {
-        load->variants = queue_filled(load, parameters, &LOCK_VARIANTS);
-        return;
-    }
-    static const struct statement *const by_mode[] = {
-        [LOAD_LOCKED] = &LOCK_ALL_VARIANTS, [LOAD_FREE] = &LOCK_FREE_VARIANTS, [LOAD_SHOWN] = &SELECT_ALL_VARIANTS};
     add_orders(parameters, load, true, true);
     add_products(parameters, load);
     add_skus_of_products(parameters, load);
-    load->variants = session_queue(load->store->session, by_mode[load->mode]);
+    load->variants = session_queue(load->store->session, of_anything[load->mode]);
 }
 
 static void queue_products(struct load *load)
@@ -329,7 +327,7 @@ static void queue_load(struct load *load)
 {
     batch_queue_begin(load->store);
     queue_orders(load);
-    bool is_timed_first = may_look(load);
+    bool is_timed_first = load->mode == LOAD_GUARDED;
     if (is_timed_first) {
         queue_now(load);
     }
@@ -551,11 +549,10 @@ static bool load_as(struct store *store, enum load_mode mode, const struct wante
 bool postgres_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
 {
     assert(store->in_batch);
-    if (load_as(store, wanted->skip_locked ? LOAD_FREE : LOAD_LOCKED, wanted, facts, fault)) {
+    enum load_mode mode = wanted->skip_locked ? LOAD_FREE : store->must_lock ? LOAD_LOCKED : LOAD_GUARDED;
+    if (load_as(store, mode, wanted, facts, fault)) {
         return true;
     }
-    if (fault->kind == FAULT_TIMEOUT) {
-        store->impatient_until_us = clock_monotonic_us() + IMPATIENT_US;
-    }
+    store_note_fault(store, fault->kind);
     return false;
 }

@@ -10,8 +10,7 @@
 #define AT_PLACE(table, key) \
     ", LATERAL (SELECT k.ctid AS place FROM " table " k WHERE " key " LIMIT 1) f WHERE t.ctid = f.place"
 /* The end of an update that carries the loaded versions. */
-#define GUARDED(table, key)                   \
-    AT_PLACE(table, key)                      \
+#define GUARDED(table)                        \
     " AND t.version = n.loaded RETURNING 1) " \
     "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), '" table "')"
 
@@ -24,54 +23,62 @@
 
 static const struct statement INSERT_PRODUCTS = {
     "insert_products", "INSERT INTO products (product_id, title, created_at, version) "
-                       "SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[])"};
+                       "SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::timestamptz[]), "
+                       "unnest($4::bigint[])"};
 static const struct statement UPDATE_PRODUCTS = {
     "update_products",
     "WITH changed AS (UPDATE products t SET title = n.title, version = n.version "
-    "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[]) AS n(product_id, loaded, title, version)" GUARDED(
-        "products", "k.product_id = n.product_id")};
+    "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[]) AS n(product_id, loaded, title, version)" AT_PLACE(
+        "products", "k.product_id = n.product_id") GUARDED("products")};
 static const struct statement INSERT_VARIANTS = {
     "insert_variants",
     "INSERT INTO product_variants (product_id, sku, title, price_amount, currency, max_per_customer, "
-    "low_stock_threshold, version) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], "
-    "$6::bigint[], $7::bigint[], $8::bigint[]) RETURNING variant_id, sku"};
+    "low_stock_threshold, version) SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), "
+    "unnest($4::bigint[]), unnest($5::text[]), unnest($6::bigint[]), unnest($7::bigint[]), unnest($8::bigint[]) "
+    "RETURNING variant_id, sku"};
 static const struct statement UPDATE_VARIANTS = {
     "update_variants",
     "WITH changed AS (UPDATE product_variants t SET title = n.title, price_amount = n.price_amount, "
     "currency = n.currency, max_per_customer = n.max_per_customer, low_stock_threshold = n.low_stock_threshold, "
     "version = n.version FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], "
     "$7::bigint[], $8::bigint[]) AS n(variant_id, loaded, title, price_amount, currency, max_per_customer, "
-    "low_stock_threshold, version)" GUARDED("product_variants", "k.variant_id = n.variant_id")};
+    "low_stock_threshold, version)" AT_PLACE("product_variants", "k.variant_id = n.variant_id")
+        GUARDED("product_variants")};
 static const struct statement INSERT_LEVELS = {
     "insert_levels", "INSERT INTO stock_levels (variant_id, stock_quantity, reserved_quantity, version) "
-                     "SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[])"};
+                     "SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), "
+                     "unnest($4::bigint[])"};
+/* These rows are where they were loaded: should one have moved since, so has its version. */
 static const struct statement UPDATE_LEVELS = {
-    "update_levels", "WITH changed AS (UPDATE stock_levels t SET stock_quantity = n.stock_quantity, "
-                     "reserved_quantity = n.reserved_quantity, version = n.version "
-                     "FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) "
-                     "AS n(variant_id, loaded, stock_quantity, reserved_quantity, version)" GUARDED(
-                         "stock_levels", "k.variant_id = n.variant_id AND k.location_id = 1")};
+    "update_levels",
+    "WITH changed AS (UPDATE stock_levels t SET stock_quantity = n.stock_quantity, "
+    "reserved_quantity = n.reserved_quantity, version = n.version FROM (SELECT unnest($1::tid[]) AS place, "
+    "unnest($2::bigint[]) AS variant_id, unnest($3::bigint[]) AS loaded, unnest($4::bigint[]) AS stock_quantity, "
+    "unnest($5::bigint[]) AS reserved_quantity, unnest($6::bigint[]) AS version) AS n "
+    "WHERE t.ctid = n.place AND t.variant_id = n.variant_id AND t.location_id = 1" GUARDED("stock_levels")};
 static const struct statement INSERT_ORDERS = {
     "insert_orders",
     "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
     "version, revived, cancel_reason, metadata, metadata_keys) SELECT n.*, "
     "CASE WHEN n.metadata IS NOT NULL THEN ARRAY(SELECT json_object_keys(n.metadata)) END "
-    "FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::timestamptz[], $7::timestamptz[], "
-    "$8::bigint[], $9::bigint[], $10::boolean[], $11::text[], $12::json[]) AS n(order_id, customer_id, status, "
-    "currency, total_amount, created_at, expires_at, hold_ms, version, revived, cancel_reason, metadata)"};
+    "FROM (SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::bigint[]), "
+    "unnest($6::timestamptz[]), unnest($7::timestamptz[]), unnest($8::bigint[]), unnest($9::bigint[]), "
+    "unnest($10::boolean[]), unnest($11::text[]), unnest($12::json[]) AS metadata) AS n"};
 static const struct statement INSERT_ITEMS = {
     "insert_items", "INSERT INTO order_items (order_id, line, variant_id, quantity, unit_price) "
-                    "SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::bigint[])"};
+                    "SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::bigint[]), unnest($4::bigint[]), "
+                    "unnest($5::bigint[])"};
 static const struct statement INSERT_RESERVATIONS = {
     "insert_reservations", "INSERT INTO stock_reservations (order_id, line, variant_id, quantity, status) "
-                           "SELECT * FROM unnest($1::uuid[], $2::integer[], $3::bigint[], $4::bigint[], $5::text[])"};
+                           "SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::bigint[]), "
+                           "unnest($4::bigint[]), unnest($5::text[])"};
 static const struct statement UPDATE_ORDERS = {
     "update_orders",
     "WITH changed AS (UPDATE orders t SET status = n.status, expires_at = n.expires_at, version = n.version, "
     "revived = n.revived, cancel_reason = n.cancel_reason "
     "FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::timestamptz[], $5::bigint[], $6::boolean[], $7::text[]) "
-    "AS n(order_id, loaded, status, expires_at, version, revived, cancel_reason)" GUARDED("orders",
-                                                                                          "k.order_id = n.order_id")};
+    "AS n(order_id, loaded, status, expires_at, version, revived, cancel_reason)" AT_PLACE(
+        "orders", "k.order_id = n.order_id") GUARDED("orders")};
 static const struct statement UPDATE_RESERVATIONS = {
     "update_reservations",
     "UPDATE stock_reservations r SET status = n.status FROM unnest($1::uuid[], $2::text[]) AS n(order_id, status), "
@@ -83,22 +90,22 @@ static const struct statement DELETE_TIMEOUTS = {
         "jobs", "k.kind = '" PAYMENT_TIMEOUT "' AND k.run_at = n.run_at AND k.order_id = n.order_id")};
 static const struct statement INSERT_TIMEOUTS = {"insert_timeouts", "INSERT INTO jobs (kind, run_at, order_id) "
                                                                     "SELECT '" PAYMENT_TIMEOUT
-                                                                    "', * FROM unnest($1::timestamptz[], $2::uuid[])"};
+                                                                    "', unnest($1::timestamptz[]), unnest($2::uuid[])"};
 static const struct statement INSERT_PAYMENTS = {
     "insert_payments",
     "INSERT INTO payments (payment_reference, order_id, number, status, amount, currency, reason, created_at) "
-    "SELECT * FROM unnest($1::text[], $2::uuid[], $3::integer[], $4::text[], $5::bigint[], $6::text[], $7::text[], "
-    "$8::timestamptz[])"};
+    "SELECT unnest($1::text[]), unnest($2::uuid[]), unnest($3::integer[]), unnest($4::text[]), unnest($5::bigint[]), "
+    "unnest($6::text[]), unnest($7::text[]), unnest($8::timestamptz[])"};
 static const struct statement INSERT_MOVEMENTS = {
     "insert_movements",
     "INSERT INTO stock_movements (movement_id, variant_id, delta, reason, reference, order_id, stock_quantity, "
-    "created_at) SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::uuid[], "
-    "$7::bigint[], $8::timestamptz[])"};
+    "created_at) SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::bigint[]), unnest($4::text[]), "
+    "unnest($5::text[]), unnest($6::uuid[]), unnest($7::bigint[]), unnest($8::timestamptz[])"};
 static const struct statement INSERT_KEYS = {
     "insert_keys",
     "INSERT INTO idempotency_keys (key, fingerprint, created_at, order_id, status, body, location, version) "
-    "SELECT * FROM unnest($1::text[], $2::bytea[], $3::timestamptz[], $4::uuid[], $5::integer[], $6::text[], "
-    "$7::text[], $8::bigint[])"};
+    "SELECT unnest($1::text[]), unnest($2::bytea[]), unnest($3::timestamptz[]), unnest($4::uuid[]), "
+    "unnest($5::integer[]), unnest($6::text[]), unnest($7::text[]), unnest($8::bigint[])"};
 /* $3: the connection that may write. */
 static const struct statement WRITE_MARKER = {
     "write_marker",
@@ -112,9 +119,10 @@ static const struct statement INSERT_EVENTS = {
     "WITH counted AS (UPDATE counters SET last_sequence = last_sequence + cardinality($2::uuid[]), "
     "live_holds = live_holds + $1::bigint RETURNING last_sequence - cardinality($2::uuid[]) AS first, live_holds), "
     "logged AS (INSERT INTO events (sequence, event_id, type, created_at, order_id, data) "
-    "SELECT counted.first + n.ordinality, n.event_id, n.type, n.created_at, n.order_id, n.data FROM counted, "
-    "unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::uuid[], $6::json[]) WITH ORDINALITY "
-    "AS n(event_id, type, created_at, order_id, data)) SELECT live_holds FROM counted"};
+    "SELECT counted.first + n.number, n.event_id, n.type, n.created_at, n.order_id, n.data FROM counted, "
+    "(SELECT generate_subscripts($2::uuid[], 1) AS number, unnest($2) AS event_id, unnest($3::text[]) AS type, "
+    "unnest($4::timestamptz[]) AS created_at, unnest($5::uuid[]) AS order_id, unnest($6::json[]) AS data) AS n) "
+    "SELECT live_holds FROM counted"};
 
 static const enum value_type NEW_PRODUCT[] = {VALUE_UUID, VALUE_TEXT, VALUE_TIME, VALUE_INT64};
 static const enum value_type CHANGED_PRODUCT[] = {VALUE_UUID, VALUE_INT64, VALUE_TEXT, VALUE_INT64};
@@ -123,7 +131,8 @@ static const enum value_type NEW_VARIANT[] = {VALUE_UUID, VALUE_TEXT,  VALUE_TEX
 static const enum value_type CHANGED_VARIANT[] = {VALUE_INT64, VALUE_INT64, VALUE_TEXT,  VALUE_INT64,
                                                   VALUE_TEXT,  VALUE_INT64, VALUE_INT64, VALUE_INT64};
 static const enum value_type NEW_LEVEL[] = {VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64};
-static const enum value_type CHANGED_LEVEL[] = {VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64};
+static const enum value_type CHANGED_LEVEL[] = {VALUE_PLACE, VALUE_INT64, VALUE_INT64,
+                                                VALUE_INT64, VALUE_INT64, VALUE_INT64};
 static const enum value_type NEW_ORDER[] = {VALUE_UUID, VALUE_TEXT,  VALUE_TEXT,  VALUE_TEXT, VALUE_INT64, VALUE_TIME,
                                             VALUE_TIME, VALUE_INT64, VALUE_INT64, VALUE_BOOL, VALUE_TEXT,  VALUE_JSON};
 static const enum value_type NEW_ITEM[] = {VALUE_UUID, VALUE_INT32, VALUE_INT64, VALUE_INT64, VALUE_INT64};
@@ -283,6 +292,7 @@ static void queue_levels(struct store *store, struct facts *facts, struct varian
     rows = begin_rows(store, COLUMNS(CHANGED_LEVEL));
     for (size_t i = 0; i < facts->variants.count; i++) {
         if (variants[i]->loaded_version != 0 && variants[i]->stock.version != variants[i]->loaded_stock.version) {
+            row_place(rows, variants[i]->stock_place);
             row_int64(rows, variants[i]->row);
             row_int64(rows, variants[i]->loaded_stock.version);
             add_level_values(rows, variants[i]);

@@ -9,14 +9,16 @@
 /* A clock that was set back by less than this is waited out; one that was further ahead was wrong. */
 #define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
 
-/* The earliest deadline, however far, and all up to $1. $3: there is none before. Without that bound every look
+/* All deadlines up to $1, and the one behind them, however far. $3: there is none before. Without that bound every look
  * would walk over all timeouts that have ended since the oldest snapshot of the database was taken (a backup, an
  * audit). */
+#define EARLIEST(condition, limit)                                                         \
+    "(SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND " condition \
+    " ORDER BY run_at, order_id "                                                          \
+    "LIMIT " limit ")"
 static const struct statement SELECT_DUE = {
-    "select_due",
-    "SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at >= $3::timestamptz "
-    "AND run_at <= greatest($1::timestamptz, (SELECT min(run_at) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
-    "AND run_at >= $3)) ORDER BY run_at, order_id LIMIT $2::bigint"};
+    "select_due", EARLIEST("run_at BETWEEN $3::timestamptz AND $1::timestamptz", "$2::bigint") " UNION ALL " EARLIEST(
+                      "run_at > greatest($3, $1)", "1") " ORDER BY run_at, order_id"};
 static const struct statement SELECT_CLOCK = {"select_clock", "SELECT clock_timestamp(), live_holds FROM counters"};
 
 int64_t postgres_now(const struct store *store)

@@ -156,6 +156,13 @@ void row_time(struct parameters *parameters, int64_t unix_ms)
     append_uint64(next_value(parameters, VALUE_TIME, sizeof(uint64_t)), (uint64_t)time_from_unix_ms(unix_ms));
 }
 
+void row_place(struct parameters *parameters, int64_t place)
+{
+    uint64_t big_endian = htobe64((uint64_t)place);
+    buffer_append(next_value(parameters, VALUE_PLACE, PLACE_BYTES), (const char *)&big_endian + 8 - PLACE_BYTES,
+                  PLACE_BYTES);
+}
+
 void row_uuid(struct parameters *parameters, const struct uuid *id)
 {
     if (id == NULL) {

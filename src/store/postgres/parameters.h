@@ -21,6 +21,7 @@ enum value_type {
     VALUE_INT64 = 20,
     VALUE_INT32 = 23,
     VALUE_TEXT = 25,
+    VALUE_PLACE = 27, /* tid: where a version of a row is */
     VALUE_JSON = 114,
     VALUE_TIME = 1184,
     VALUE_UUID = 2950
@@ -61,6 +62,7 @@ void row_int32_or_null(struct parameters *parameters, bool present, int32_t valu
 void row_int64(struct parameters *parameters, int64_t value);
 void row_int64_or_null(struct parameters *parameters, bool present, int64_t value);
 void row_time(struct parameters *parameters, int64_t unix_ms);
+void row_place(struct parameters *parameters, int64_t place);        /* as value_place() had it */
 void row_uuid(struct parameters *parameters, const struct uuid *id); /* NULL: NULL */
 void row_text(struct parameters *parameters, struct text text);      /* also JSON; absent: NULL */
 void row_c_text(struct parameters *parameters, const char *c_string);

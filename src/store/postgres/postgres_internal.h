@@ -39,8 +39,8 @@ struct store {
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
     int64_t impatient_until_us;
-    bool must_lock;              /* the batch before had something to write */
-    bool has_saved;              /* so has this one */
+    bool must_lock;              /* this batch locks the stock that it loads */
+    bool has_saved;              /* it has something to write */
     bool has_turn;               /* the next batch has begun already, by waiting for its turn */
     bool in_turn;                /* this one has */
     int64_t take_turns_until_us; /* after another server was met at the same rows */
@@ -86,6 +86,8 @@ int64_t store_advance(struct store *store); /* the next `now` to give out */
 /* turn.c */
 void postgres_await_turn(struct store *store);
 void store_note_load(struct store *store, int64_t load_us, size_t row_count); /* was anybody waited for? */
+void store_note_fault(struct store *store, enum fault_kind kind);             /* of a statement */
+bool store_meets_others(const struct store *store); /* other servers were at the same rows just now */
 
 /* batch.c: begin, commit and rollback */
 bool postgres_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault);

@@ -50,6 +50,7 @@ void take_variants(struct row_loader *loader, const PGresult *variants)
         variant->stock.stock_quantity = value_int64(variants, row, 9);
         variant->stock.reserved_quantity = value_int64(variants, row, 10);
         variant->stock.version = value_int64(variants, row, 11);
+        variant->stock_place = value_place(variants, row, 12);
         variant->loaded_version = variant->version;
         variant->loaded_stock = variant->stock;
         facts_put_variant(loader->facts, variant);

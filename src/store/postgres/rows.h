@@ -18,10 +18,10 @@
  * read a whole table for each row once that has grown. */
 #define VARIANT_COLUMNS                                                                            \
     "v.variant_id, v.product_id, v.sku, v.title, v.price_amount, v.currency, v.max_per_customer, " \
-    "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version"
-#define VARIANT_LEVEL                                                                                  \
-    "CROSS JOIN LATERAL (SELECT l.stock_quantity, l.reserved_quantity, l.version FROM stock_levels l " \
-    "WHERE l.variant_id = v.variant_id AND l.location_id = 1 LIMIT 1"
+    "v.low_stock_threshold, v.version, s.stock_quantity, s.reserved_quantity, s.version, s.place"
+#define VARIANT_LEVEL                                                                               \
+    "CROSS JOIN LATERAL (SELECT l.stock_quantity, l.reserved_quantity, l.version, l.ctid AS place " \
+    "FROM stock_levels l WHERE l.variant_id = v.variant_id AND l.location_id = 1 LIMIT 1"
 #define VARIANT_TABLES "product_variants v " VARIANT_LEVEL ") s"
 /* Of products p. */
 #define PRODUCT_COLUMNS "p.product_id, p.title, p.created_at, p.version"

@@ -12,6 +12,7 @@
 #define LOAD_US 2000
 #define LOAD_ROW_US 30
 #define TURN_US 1000
+#define IMPATIENT_US INT64_C(5000000) /* after a lock that was waited for in vain */
 
 static const struct statement TURN = {"turn", "SELECT pg_advisory_xact_lock(1215261797, hashtext(current_schema()))"};
 
@@ -22,12 +23,26 @@ void store_note_load(struct store *store, int64_t load_us, size_t row_count)
     }
 }
 
+void store_note_fault(struct store *store, enum fault_kind kind)
+{
+    if (kind == FAULT_CONFLICT) {
+        store->take_turns_until_us = clock_monotonic_us() + TAKE_TURNS_US;
+    } else if (kind == FAULT_TIMEOUT) {
+        store->impatient_until_us = clock_monotonic_us() + IMPATIENT_US;
+    }
+}
+
+bool store_meets_others(const struct store *store)
+{
+    return clock_monotonic_us() < store->take_turns_until_us;
+}
+
 void postgres_await_turn(struct store *store)
 {
     struct fault ignored;
     assert(!store->in_batch && !store->has_begun);
     int64_t begin_us = clock_monotonic_us();
-    if (begin_us >= store->take_turns_until_us || store->connection != session_connection_number(store->session) ||
+    if (!store_meets_others(store) || store->connection != session_connection_number(store->session) ||
         !session_is_connected(store->session)) {
         return;
     }

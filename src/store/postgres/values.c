@@ -55,6 +55,13 @@ int64_t value_int64(const PGresult *result, int row, int column)
     return (int64_t)be64toh(value);
 }
 
+int64_t value_place(const PGresult *result, int row, int column)
+{
+    uint64_t value = 0;
+    value_bytes(result, row, column, (char *)&value + sizeof(value) - PLACE_BYTES, PLACE_BYTES);
+    return (int64_t)be64toh(value);
+}
+
 int64_t value_unix_ms(const PGresult *result, int row, int column)
 {
     return time_to_unix_ms(value_int64(result, row, column));

@@ -11,6 +11,8 @@
 #include "base/text.h"
 #include "base/uuid.h"
 
+#define PLACE_BYTES 6 /* of a tid: a block and a line in it */
+
 /* timestamptz is microseconds since 2000. */
 int64_t time_from_unix_ms(int64_t unix_ms);
 int64_t time_to_unix_us(int64_t time_us);
@@ -20,6 +22,7 @@ bool value_is_null(const PGresult *result, int row, int column);
 bool value_bool(const PGresult *result, int row, int column);
 int32_t value_int32(const PGresult *result, int row, int column);
 int64_t value_int64(const PGresult *result, int row, int column); /* bigint; NULL: 0 */
+int64_t value_place(const PGresult *result, int row, int column); /* tid */
 int64_t value_unix_ms(const PGresult *result, int row, int column);
 struct uuid value_uuid(const PGresult *result, int row, int column);
 struct text value_view(const PGresult *result, int row, int column); /* lasts as long as the result; NULL: absent */
