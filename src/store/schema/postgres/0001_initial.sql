@@ -21,6 +21,7 @@ CREATE TABLE products (
 );
 COMMENT ON TABLE products IS 'What is for sale; its variants have the SKUs and prices.';
 COMMENT ON COLUMN products.product_id IS 'As in the API.';
+COMMENT ON COLUMN products.title IS 'What customers see.';
 COMMENT ON COLUMN products.version IS 'Counts changes of the title; the ETag of the API.';
 
 CREATE TABLE product_variants (
@@ -40,7 +41,10 @@ CREATE INDEX product_variants_limited ON product_variants (sku) WHERE max_per_cu
 COMMENT ON TABLE product_variants IS 'What has a SKU and a price; a simple product has one.';
 COMMENT ON COLUMN product_variants.variant_id IS 'The database''s own number; the API knows variants by their SKU.';
 COMMENT ON COLUMN product_variants.sku IS 'The merchant''s own; never changes.';
+COMMENT ON COLUMN product_variants.product_id IS 'The product that it is one of.';
+COMMENT ON COLUMN product_variants.title IS 'What customers see: of a simple product the same as the products.';
 COMMENT ON COLUMN product_variants.price_amount IS 'In minor units of the currency (cents).';
+COMMENT ON COLUMN product_variants.currency IS 'ISO 4217, as everywhere.';
 COMMENT ON COLUMN product_variants.max_per_customer IS 'Units that one customer may have in paid orders and live holds; NULL: no limit.';
 COMMENT ON COLUMN product_variants.low_stock_threshold IS 'A stock.low event follows when what is available falls to this; NULL: never.';
 COMMENT ON COLUMN product_variants.version IS 'Counts changes of the variant itself, not of its stock.';
@@ -64,6 +68,8 @@ CREATE TABLE stock_levels (
     CONSTRAINT never_oversold CHECK (0 <= reserved_quantity AND reserved_quantity <= stock_quantity)
 ) WITH (fillfactor = 40, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.2);
 COMMENT ON TABLE stock_levels IS 'How much of a variant there is. available = stock_quantity - reserved_quantity.';
+COMMENT ON COLUMN stock_levels.variant_id IS 'What lies there; stock_overview has its SKU.';
+COMMENT ON COLUMN stock_levels.location_id IS 'Where it lies.';
 COMMENT ON COLUMN stock_levels.stock_quantity IS 'On hand: what was sold is gone from it.';
 COMMENT ON COLUMN stock_levels.reserved_quantity IS 'Of these, held by drafts whose payment is awaited.';
 COMMENT ON COLUMN stock_levels.version IS 'One more with every move; each update names the version that it was planned on.';
@@ -91,6 +97,8 @@ CREATE INDEX orders_by_status ON orders (status, order_id) WHERE status <> 'draf
 COMMENT ON TABLE orders IS 'draft: stock is held until expires_at; paid: sold; cancelled, expired: given back.';
 COMMENT ON COLUMN orders.order_id IS 'As in the API; begins with the time.';
 COMMENT ON COLUMN orders.customer_id IS 'The shop''s own name for the customer.';
+COMMENT ON COLUMN orders.status IS 'draft: to be paid until expires_at; paid; cancelled: by the shop or the customer; expired: by its deadline.';
+COMMENT ON COLUMN orders.created_at IS 'By the databases clock, as all times here.';
 COMMENT ON COLUMN orders.version IS 'Counts the order''s changes; the ETag of the API.';
 COMMENT ON COLUMN orders.cancel_reason IS 'payment_timeout where the deadline passed, else what the client gave.';
 COMMENT ON COLUMN orders.metadata IS 'The client''s own texts; NULL where it gave none.';
@@ -111,6 +119,8 @@ CREATE TABLE order_items (
 CREATE INDEX order_items_by_variant ON order_items (variant_id, order_id);
 COMMENT ON TABLE order_items IS 'The lines of the orders.';
 COMMENT ON COLUMN order_items.line IS '1 is the first, as it was ordered.';
+COMMENT ON COLUMN order_items.variant_id IS 'What was ordered, in product_variants.';
+COMMENT ON COLUMN order_items.quantity IS 'How many; two lines may be of one variant.';
 COMMENT ON COLUMN order_items.unit_price IS 'When the order was placed, in minor units of its currency.';
 
 CREATE TABLE stock_reservations (
@@ -122,6 +132,9 @@ CREATE TABLE stock_reservations (
     PRIMARY KEY (order_id, line)
 );
 COMMENT ON TABLE stock_reservations IS 'What each line holds. reserved_quantity of a stock level is the sum of its active ones.';
+COMMENT ON COLUMN stock_reservations.order_id IS 'With line: which order item it is for.';
+COMMENT ON COLUMN stock_reservations.variant_id IS 'As in the order item.';
+COMMENT ON COLUMN stock_reservations.quantity IS 'As in the order item.';
 COMMENT ON COLUMN stock_reservations.status IS 'active while the order is a draft, converted once it is paid, released when it was cancelled or expired.';
 
 CREATE TABLE payments (
@@ -138,6 +151,7 @@ CREATE TABLE payments (
 );
 COMMENT ON TABLE payments IS 'A reference is recorded once, whatever became of the money: accepted, or a refund is due.';
 COMMENT ON COLUMN payments.payment_reference IS 'The payment provider''s.';
+COMMENT ON COLUMN payments.status IS 'accepted: this paid the order; refund_due: money to give back.';
 COMMENT ON COLUMN payments.amount IS 'In minor units of the currency (cents).';
 COMMENT ON COLUMN payments.number IS '1 is the order''s first.';
 COMMENT ON COLUMN payments.reason IS 'Why a refund is due.';
@@ -156,6 +170,8 @@ CREATE TABLE stock_movements (
 CREATE INDEX stock_movements_by_variant ON stock_movements (variant_id, movement_no);
 COMMENT ON TABLE stock_movements IS 'The ledger: stock_quantity of a level is the sum of its movements. Rows are only ever added.';
 COMMENT ON COLUMN stock_movements.movement_no IS 'The position in the ledger; of one variant they ascend with time.';
+COMMENT ON COLUMN stock_movements.movement_id IS 'As in the API.';
+COMMENT ON COLUMN stock_movements.delta IS 'Added to stock_quantity; negative where stock went.';
 COMMENT ON COLUMN stock_movements.reason IS 'initial, sale, restock, correction, return, damage or other.';
 COMMENT ON COLUMN stock_movements.reference IS 'What the client gave: a delivery, a stock-taking.';
 COMMENT ON COLUMN stock_movements.order_id IS 'Of a sale.';
@@ -168,6 +184,8 @@ CREATE TABLE jobs (
     PRIMARY KEY (kind, run_at, order_id)
 ) WITH (autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0.05);
 COMMENT ON TABLE jobs IS 'What is to happen later. A draft has exactly one payment_timeout, due at its expires_at.';
+COMMENT ON COLUMN jobs.kind IS 'What is to be done: payment_timeout expires the order and gives its stock back.';
+COMMENT ON COLUMN jobs.run_at IS 'Not before; paying or cancelling the order deletes the job, extending it moves it.';
 
 -- Every change of state, committed with it (I11). Numbers are given out of one row (counters) at the end of each
 -- transaction, so that they become visible in their order and without gaps.
@@ -184,6 +202,9 @@ CREATE INDEX events_by_order ON events (order_id, sequence) WHERE order_id IS NO
 CREATE INDEX events_by_type ON events (type, sequence)
     WHERE type <> 'order.created' AND type <> 'order.paid' AND type <> 'order.expired';
 COMMENT ON TABLE events IS 'The log of what happened, in order: whoever has seen sequence n has seen all before.';
+COMMENT ON COLUMN events.sequence IS 'The position in the log, without gaps.';
+COMMENT ON COLUMN events.event_id IS 'As in the API.';
+COMMENT ON COLUMN events.type IS 'order.created, order.paid, stock.sold_out, ...';
 COMMENT ON COLUMN events.order_id IS 'Whose history it belongs to; NULL: about stock.';
 COMMENT ON COLUMN events.data IS 'As the API shows it.';
 
@@ -194,6 +215,8 @@ CREATE TABLE counters (
 ) WITH (fillfactor = 10);
 INSERT INTO counters (last_sequence, live_holds) VALUES (0, 0);
 COMMENT ON TABLE counters IS 'One row: the last event''s number, and how many drafts there are.';
+COMMENT ON COLUMN counters.last_sequence IS 'Of the newest event; each transaction takes its numbers from here, last of all.';
+COMMENT ON COLUMN counters.live_holds IS 'Drafts, counted with the transactions that make and end them.';
 
 -- Answers to repeat. A creation of one order is answered again from the order; any other answer is kept as it was given.
 CREATE TABLE idempotency_keys (
@@ -209,6 +232,7 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 COMMENT ON TABLE idempotency_keys IS 'One key, one request, one effect. Pruned after 24 hours.';
+COMMENT ON COLUMN idempotency_keys.key IS 'The clients Idempotency-Key.';
 COMMENT ON COLUMN idempotency_keys.fingerprint IS 'SHA-256 of method, path and body.';
 COMMENT ON COLUMN idempotency_keys.order_id IS 'The order that was created under it; NULL: the answer is in status, body, location and version.';
 
@@ -223,6 +247,8 @@ CREATE TABLE writers (
     written_at timestamptz NOT NULL
 ) WITH (fillfactor = 10);
 COMMENT ON TABLE writers IS 'Processes that write here, each with the number of its last transaction. Forgotten after a day.';
+COMMENT ON COLUMN writers.writer_id IS 'Drawn by each process at its start.';
+COMMENT ON COLUMN writers.batch IS 'Which of its transactions was the last.';
 COMMENT ON COLUMN writers.connection IS 'Which of its connections may write: the latest.';
 
 -- Who may call the API
@@ -238,6 +264,8 @@ CREATE TABLE api_keys (
 );
 CREATE UNIQUE INDEX api_keys_name_in_force ON api_keys (name) WHERE revoked_at IS NULL;
 COMMENT ON TABLE api_keys IS 'Who may call the API; made by holdfast keys create.';
+COMMENT ON COLUMN api_keys.name IS 'For people; one key in force a name.';
+COMMENT ON COLUMN api_keys.scope IS 'read, write or admin, each including the one before.';
 COMMENT ON COLUMN api_keys.hash IS 'SHA-256 of the key; the key itself is nowhere.';
 COMMENT ON COLUMN api_keys.hint IS 'The key''s first characters, to tell keys apart.';
 COMMENT ON COLUMN api_keys.revoked_at IS 'NULL: in force.';
