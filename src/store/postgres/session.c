@@ -467,11 +467,19 @@ static bool must_leave(const PGresult *failed)
     return row < STATE_COUNT && FAULT_OF_STATE[row].leave;
 }
 
+/* An ERROR is about its statement. What ends the connection (FATAL, PANIC) may be a pooler's word, which does not know
+ * how far the server came. */
+static bool is_refusal(const PGresult *result)
+{
+    const char *severity = PQresultErrorField(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+    return severity != NULL && strcmp(severity, "ERROR") == 0;
+}
+
 bool session_refused_before(const struct session *session, size_t number)
 {
     for (size_t i = 0; i < number && i < session->queue_count; i++) {
         if (is_failed(session->queue[i].result)) {
-            return PQresultErrorField(session->queue[i].result, PG_DIAG_SQLSTATE) != NULL;
+            return is_refusal(session->queue[i].result);
         }
     }
     return false;

@@ -41,6 +41,15 @@ function isCommit({ type, bytes }) {
   return type === 'B' && bytes.toString('latin1', portalEnd + 1, bytes.indexOf(0, portalEnd + 1)) === 'commit';
 }
 
+/* ErrorResponse, as PgBouncer words it. */
+const bounce = () => {
+  const fields = Buffer.from('SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0', 'latin1');
+  const head = Buffer.alloc(5);
+  head.write('E', 'latin1');
+  head.writeInt32BE(fields.length + 4, 1);
+  return Buffer.concat([head, fields]);
+};
+
 /* CommandComplete with its tag. */
 const isCommitted = ({ type, bytes }) => type === 'C' && bytes.toString('latin1', 5, bytes.length - 1) === 'COMMIT';
 
@@ -104,6 +113,7 @@ export class Proxy {
    *   unsent      the connection is cut before it reaches the database
    *   unanswered  the connection is cut when the database has committed and says so
    *   frozen      the connection falls silent when the database has committed and says so
+   *   bounced     the same as unanswered, and a pooler that knows no better says that the server has crashed
    *   late        the connection is cut, but for the database: for it the commit arrives when deliver() is called
    *   all late    the same with all that came together with the commit
    * `isLast`: and from then on the database is unreachable. */
@@ -163,7 +173,9 @@ export class Proxy {
     const frontend = new Messages((messages) => this.#fromClient(connection, messages, toServer, delay), {
       isFrontend: true,
     });
-    const backend = new Messages((messages) => this.#fromServer(connection, messages, toClient), { isFrontend: false });
+    const backend = new Messages((messages) => this.#fromServer(connection, messages, toClient, client), {
+      isFrontend: false,
+    });
     client.setNoDelay(true);
     server.setNoDelay(true);
     client.on('data', (chunk) => frontend.add(chunk));
@@ -182,7 +194,7 @@ export class Proxy {
     const position = this.plan === null || this.plan.owner !== undefined ? -1 : messages.findIndex(isCommit);
     const fate = position < 0 ? undefined : this.plan.fate;
     const before = fate === 'all late' ? 0 : position;
-    if (fate === undefined || ['unanswered', 'frozen'].includes(fate)) {
+    if (fate === undefined || ['unanswered', 'frozen', 'bounced'].includes(fate)) {
       if (fate !== undefined) {
         this.plan.owner = connection;
       }
@@ -198,10 +210,10 @@ export class Proxy {
     this.#carriedOut();
   }
 
-  #fromServer(connection, messages, forward) {
+  #fromServer(connection, messages, forward, client) {
     for (const message of messages) {
       if (this.plan?.owner === connection) {
-        this.#withhold(connection, message, forward);
+        this.#withhold(connection, message, forward, client);
       } else {
         forward(message.bytes);
         if (message.type === 'Z' && this.freezesNew === 'ready') {
@@ -212,11 +224,13 @@ export class Proxy {
   }
 
   /* Until it is known whether the batch has committed. */
-  #withhold(connection, message, forward) {
+  #withhold(connection, message, forward, client) {
     connection.withheld.push(message.bytes);
     if (isCommitted(message)) {
       if (this.plan.fate === 'frozen') {
         connection.freeze();
+      } else if (this.plan.fate === 'bounced') {
+        client.end(bounce());
       } else {
         connection.end();
       }
