@@ -127,7 +127,7 @@ bool batch_run(struct batch_run *run, struct fault *fault)
         return false;
     }
     run->due_unseen = facts.overdue_left;
-    facts.sweep_pending = (run->due_left || facts.overdue_left || facts.elsewhere.count > 0) && run->may_wait;
+    facts.sweep_pending = run->due_left || facts.overdue_left || facts.elsewhere.count > 0;
     decide(run, &facts);
     if (facts.change_count == 0) {
         run->ops->batch_rollback(run->store); /* refusals write nothing */

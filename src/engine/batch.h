@@ -26,7 +26,6 @@ struct batch_run {
     size_t sweep_max;        /* payment timeouts to take along; 0: none */
     int64_t next_due_ms;     /* nothing is due before: spares the look */
     bool skip_locked;        /* do without rows that somebody else keeps locked */
-    bool may_wait;           /* commands may be left undecided for a later sweep */
     const struct uuid *skip; /* orders that failed lately: left out of the sweep */
     size_t skip_count;
 

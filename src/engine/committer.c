@@ -14,7 +14,7 @@
 #define FREE_BATCHES_MAX 8
 #define REPLANS_MAX 8
 #define SKIPPED_MAX 256
-#define PARKED_US_MAX 5000000 /* a command waits for the sweep no longer; then it is decided as things are */
+#define PARKED_US_MAX 7000000 /* a command waits for the sweep no longer; a stalled server keeps its locks for 5 s */
 #define SET_ASIDE_LOG_US 1000000
 #define FAILURE_LOG_US 1000000 /* failures are logged once a second; the metrics count each */
 #define FAILING_US 5000000     /* so long after a failure the store counts as failing, unless it wrote since */
@@ -50,6 +50,7 @@ struct committer {
     struct command **commands;
     size_t commands_capacity;
     int64_t next_due_ms;
+    int64_t look_at_us; /* when to look for it again, though commands keep coming */
     size_t sweep_limit; /* sweep_max, or less while a timeout that fails is being isolated */
     int64_t sweep_not_before_us;
     int64_t maintain_not_before_us;
@@ -137,9 +138,24 @@ static void publish(struct committer *committer, struct command *first, struct c
     committer->options.completed(committer->options.context);
 }
 
-/* The batch is durable: parks what waits for the sweep and lets the rest out. */
+static void give_up(struct command *command, enum outcome_code code)
+{
+    memset(&command->outcome, 0, sizeof(command->outcome));
+    memset(&command->answer, 0, sizeof(command->answer));
+    command->outcome.code = code;
+}
+
+/* Parked commands come first, so the first is the oldest. */
+static bool may_park(struct command *const *commands, size_t count)
+{
+    return count == 0 || clock_monotonic_us() - commands[0]->submitted_us < PARKED_US_MAX;
+}
+
+/* The batch is durable: parks what waits for the sweep and lets the rest out. What has waited for too long is not judged
+ * either: nobody is refused for stock that a hold ties up which is over. */
 static void complete(struct committer *committer, struct batch *batch, struct command **commands, size_t count)
 {
+    bool parks = may_park(commands, count);
     struct command *first = NULL;
     struct command **next = &first;
     struct command *last = NULL;
@@ -151,7 +167,9 @@ static void complete(struct committer *committer, struct batch *batch, struct co
     for (size_t i = 0; i < count; i++) {
         struct command *command = commands[i];
         command->next = NULL;
-        if (command->outcome.code == OUTCOME_NEEDS_SWEEP) {
+        if (command->outcome.code == OUTCOME_NEEDS_SWEEP && !parks) {
+            give_up(command, OUTCOME_STORE_UNAVAILABLE);
+        } else if (command->outcome.code == OUTCOME_NEEDS_SWEEP) {
             *park = command;
             park = &command->next;
             committer->parked_count++;
@@ -189,9 +207,7 @@ static void fail(struct committer *committer, struct command **commands, size_t 
 {
     for (size_t i = 0; i < count; i++) {
         struct command *command = commands[i];
-        memset(&command->outcome, 0, sizeof(command->outcome));
-        memset(&command->answer, 0, sizeof(command->answer));
-        command->outcome.code = outcome_of_fault(kind);
+        give_up(command, outcome_of_fault(kind));
         command->batch = NULL;
         command->next = i + 1 < count ? commands[i + 1] : NULL;
         count_outcome(committer, command);
@@ -261,6 +277,7 @@ static int64_t store_now_ms(const struct committer *committer)
 static void look_next_due(struct committer *committer)
 {
     struct fault fault;
+    committer->look_at_us = clock_monotonic_us() + WAIT_US_MAX;
     if (!committer->options.ops->next_due(committer->options.store, &committer->next_due_ms, &fault)) {
         committer->next_due_ms = 0; /* unknown: look into the next batch */
         committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
@@ -336,12 +353,6 @@ static void note_failure(struct committer *committer, size_t commands, size_t ti
     }
 }
 
-/* Parked commands come first, so the first is the oldest. */
-static bool may_wait(struct command *const *commands, size_t count)
-{
-    return count == 0 || clock_monotonic_us() - commands[0]->submitted_us < PARKED_US_MAX;
-}
-
 /* Decides and commits these commands, whatever it takes: when the database refuses a row, the batch is split until the
  * command that made it stands alone, and only that one fails. */
 static void run_commands(struct committer *committer, struct command **commands, size_t count, size_t sweep_max)
@@ -355,7 +366,6 @@ static void run_commands(struct committer *committer, struct command **commands,
         .commands = commands,
         .command_count = count,
         .sweep_max = sweep_max,
-        .may_wait = may_wait(commands, count),
         .next_due_ms = committer->next_due_ms,
         .skip = committer->skipped.order_ids,
         .skip_count = committer->skipped.count,
@@ -477,6 +487,9 @@ static void *committer_main(void *argument)
             return NULL;
         }
         skipped_prune(&committer->skipped, clock_monotonic_us());
+        if (taken != NULL && clock_monotonic_us() >= committer->look_at_us) { /* refusals write nothing, nor look */
+            look_next_due(committer);
+        }
         bool may_sweep = committer->skipped.count < SKIPPED_MAX;
         if (taken != NULL || committer->parked != NULL || (may_sweep && wait_us(committer) == 0)) {
             size_t count = gather(committer, taken);

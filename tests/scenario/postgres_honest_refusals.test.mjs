@@ -90,6 +90,53 @@ describe('refusals', () => {
     assert.equal(answer.status, 201, answer.text);
     await endShops(shop);
   });
+
+  test('count a hold that is paid at its deadline, whatever the time that decides', TIMEOUT, async () => {
+    const shop = new Shop({});
+    await shop.start();
+    const sku = await shop.sells(10, { max_per_customer: 1 });
+    const other = await shop.sells(10);
+    const begin = Date.now();
+    const placed = await shop.places({ [sku]: 1 }, { hold_seconds: 2, customer: 'c-9' });
+    /* The first to lock has somebody else's order wait, so that payment and order gather behind it; the second has
+     * these two wait in one batch, over the deadline. */
+    const first = await Session.open(shop.database);
+    const second = await Session.open(shop.database);
+    await sleep(1000 - (Date.now() - begin));
+    await first.tell('BEGIN; LOCK TABLE idempotency_keys;');
+    const ahead = shop.post('/v1/orders', order('c-1', { [other]: 1 }), 201, { key: newKey() });
+    await sleep(200);
+    const paying = shop.post(`/v1/orders/${placed.order_id}/pay`, { payment_reference: newKey('pi') }, 200);
+    const ordering = shop.post('/v1/orders', order('c-9', { [sku]: 1 }), undefined, { key: newKey() });
+    const locking = second.tell('BEGIN; LOCK TABLE idempotency_keys;');
+    await sleep(200);
+    await first.tell('COMMIT;');
+    await Promise.all([ahead, locking]);
+    await sleep(2200 - (Date.now() - begin));
+    await second.tell('COMMIT;');
+    const [paid, ordered] = await Promise.all([paying, ordering]);
+    /* Either it was over for both, or for neither. */
+    assert.ok(paid.body.revived === true || ordered.status === 409, `${paid.text} ${ordered.text}`);
+    await first.close();
+    await second.close();
+    await endShops(shop);
+  });
+
+  test('are not for stock that only a hold ties up which is over, and which somebody keeps locked', TIMEOUT, async () => {
+    const shop = new Shop({});
+    await shop.start();
+    const sku = await shop.sells(1);
+    const placed = await shop.places({ [sku]: 1 }, { hold_seconds: 1 });
+    const session = await Session.open(shop.database);
+    await session.tell(`BEGIN; SELECT FROM orders WHERE order_id = '${placed.order_id}' FOR UPDATE;`);
+    await sleep(1200);
+    await shop.post('/v1/orders', order('c-2', { [sku]: 1 }), '503 store_unavailable');
+    await session.tell('COMMIT;');
+    await session.close();
+    await until('it is released', async () => (await shop.stock(sku)) === '1 on hand, 0 reserved');
+    await shop.places({ [sku]: 1 });
+    await endShops(shop);
+  });
 });
 
 describe('side by side', () => {

@@ -3,9 +3,12 @@
 #include "conformance.h"
 
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "domain/catalogue.h"
 #include "domain/expire_order.h"
 #include "domain/idempotency.h"
 #include "domain/place_order.h"
@@ -247,6 +250,28 @@ static void timeouts_that_another_server_made_are_seen(void **state)
     harness->ops->batch_rollback(harness->store);
 }
 
+/* Its commit took longer than it lasts, and the server that made it died over that. */
+static void a_hold_that_comes_after_its_deadline_is_seen_within_a_second(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    int64_t due_ms;
+    (void)make_variant(harness, "a", 1);
+    harness_now_ms += 901000;
+    for (int i = 0; i < 2; i++) {
+        assert_ok(harness, harness->ops->next_due(harness->store, &due_ms, &harness->fault));
+        assert_true(due_ms == INT64_MAX);
+    }
+    harness_now_ms -= 901000;
+    change_turns(servers);
+    (void)place_id(harness, "c", "a", 1); /* for 900 seconds */
+    change_turns(servers);
+    harness_now_ms += 902000;
+    (void)usleep(1100000);
+    assert_ok(harness, harness->ops->next_due(harness->store, &due_ms, &harness->fault));
+    assert_true(due_ms < harness_now_ms);
+}
+
 static void refusals_write_nothing(void **state)
 {
     struct servers *servers = *state;
@@ -430,6 +455,62 @@ static void stock_is_locked_only_where_others_are_met(void **state)
     assert_false(locks_stock(harness)); /* what was just rolled back wrote nothing */
 }
 
+/* An order of the product and a change of its title, planned and left open. */
+static void plan_order_and_title(struct harness *harness, const struct uuid *product_id, const char *title)
+{
+    struct place_order_line line = {TEXT_LITERAL("a"), 1};
+    struct place_order order = {.customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
+    struct update_product change = {.product_id = *product_id, .title = text_from_c(title)};
+    struct outcome outcome;
+    batch_begin(harness);
+    place_order_want(&order, &harness->wanted);
+    update_product_want(&change, &harness->wanted);
+    batch_load(harness);
+    place_order_decide(&harness->facts, &order, &outcome);
+    assert_int_equal(outcome.code, OUTCOME_ORDER_PLACED);
+    update_product_decide(&harness->facts, &change, &outcome);
+    assert_true(outcome.changed);
+}
+
+/* The batch that is planned already, on a thread of its own. */
+struct committing {
+    struct side *side;
+    struct fault fault;
+    bool ok;
+};
+
+static void *commit_side(void *argument)
+{
+    struct committing *committing = argument;
+    struct side *side = committing->side;
+    committing->ok = POSTGRES_STORE.batch_save(side->store, &side->facts, &committing->fault) &&
+                     POSTGRES_STORE.batch_commit(side->store, &committing->fault);
+    return NULL;
+}
+
+static void one_that_locks_and_one_that_does_not_wait_in_no_circle(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    struct committing guarded = {.side = &servers->other};
+    pthread_t thread;
+    struct uuid product_id = make_variant(harness, "a", 10);
+    be_too_late(servers);
+    plan_order_and_title(harness, &product_id, "ours"); /* has locked the stock */
+    change_turns(servers);
+    plan_order_and_title(harness, &product_id, "theirs"); /* has met nobody */
+    change_turns(servers);
+    assert_int_equal(pthread_create(&thread, NULL, commit_side, &guarded), 0);
+    (void)usleep(200000); /* it waits for the stock, and must not hold the product meanwhile */
+    bool ok = save_and_commit(harness);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_ok(harness, ok);
+    assert_false(guarded.ok);
+    assert_int_equal(guarded.fault.kind, FAULT_CONFLICT);
+    assert_null(strstr(guarded.fault.detail, "deadlock"));
+    POSTGRES_STORE.batch_rollback(servers->other.store);
+}
+
 static void a_schema_of_another_program_is_refused(void **state)
 {
     struct servers *servers = *state;
@@ -460,6 +541,7 @@ int main(void)
         WITH_TWO_SERVERS(a_key_that_another_server_took_is_a_conflict),
         WITH_TWO_SERVERS(what_another_server_sweeps_is_left_to_it),
         WITH_TWO_SERVERS(timeouts_that_another_server_made_are_seen),
+        WITH_TWO_SERVERS(a_hold_that_comes_after_its_deadline_is_seen_within_a_second),
         WITH_TWO_SERVERS(refusals_write_nothing),
         WITH_TWO_SERVERS(a_lost_connection_between_batches_is_not_noticed),
         WITH_TWO_SERVERS(a_connection_lost_before_the_commit_is_planned_again),
@@ -467,6 +549,7 @@ int main(void)
         WITH_TWO_SERVERS(whoever_met_others_takes_turns),
         WITH_TWO_SERVERS(whoever_waited_for_others_takes_turns),
         WITH_TWO_SERVERS(stock_is_locked_only_where_others_are_met),
+        WITH_TWO_SERVERS(one_that_locks_and_one_that_does_not_wait_in_no_circle),
         WITH_TWO_SERVERS(a_schema_of_another_program_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

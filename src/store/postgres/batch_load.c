@@ -60,23 +60,27 @@ static const struct statement SELECT_PAYMENT_OWNERS = {
 static const struct statement SELECT_KEYS = {
     "select_keys", "SELECT key, fingerprint, created_at, order_id, status, body, location, version "
                    "FROM idempotency_keys WHERE key = ANY ($1::text[])"};
-/* Of variants with a limit; $1: the caller's clock, where it has one. */
+#define BATCH_TIME "current_setting('holdfast.now')::timestamptz"
+/* Of variants with a limit, by the batch's time (SELECT_NOW); $1: the caller's clock, where it has one. */
 static const struct statement SELECT_PURCHASED = {
     "select_purchased",
     "SELECT w.customer_id, w.sku, coalesce((SELECT sum((SELECT sum(i.quantity) FROM order_items i "
     "WHERE i.order_id = o.order_id AND i.variant_id = v.variant_id)) FROM orders o "
     "WHERE o.customer_id = w.customer_id AND (o.status = 'paid' "
-    "OR (o.status = 'draft' AND o.expires_at > coalesce($1::timestamptz, statement_timestamp())))), 0)::bigint "
+    "OR (o.status = 'draft' AND o.expires_at > coalesce($1::timestamptz, " BATCH_TIME ")))), 0)::bigint "
     "FROM unnest($2::text[], $3::text[]) AS w(customer_id, sku), LATERAL (SELECT l.variant_id FROM product_variants l "
     "WHERE l.sku = w.sku AND l.max_per_customer IS NOT NULL LIMIT 1) v"};
-/* The time that the batch is decided by; how many timeouts are due then ($1: the caller's clock, where it has one;
- * $2: none is due before), counted up to $3; and how many microseconds the batch has taken. */
+/* How many timeouts are due ($1: the caller's clock, where it has one; $2: none is due before), counted up to $3. */
+static const struct statement COUNT_DUE = {
+    "count_due", "SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
+                 "AND run_at >= $2::timestamptz AND run_at <= coalesce($1::timestamptz, (SELECT clock_timestamp())) "
+                 "LIMIT $3::bigint) AS due"};
+/* The database's clock; how many microseconds the batch has taken; and the time that it is decided by, which is not
+ * before $1, for the statements behind this one. */
 static const struct statement SELECT_NOW = {
-    "select_now",
-    "SELECT t.now, (SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
-    "AND run_at >= $2::timestamptz AND run_at <= coalesce($1::timestamptz, t.now) LIMIT $3::bigint) AS overdue), "
-    "(extract(epoch FROM t.now - transaction_timestamp()) * 1000000)::bigint "
-    "FROM (SELECT clock_timestamp() AS now OFFSET 0) t"};
+    "select_now", "SELECT t.clock, (extract(epoch FROM t.clock - transaction_timestamp()) * 1000000)::bigint, "
+                  "set_config('holdfast.now', greatest(t.clock, $1::timestamptz)::text, true) "
+                  "FROM (SELECT clock_timestamp() AS clock OFFSET 0) t"};
 /* What was wanted and is there, but was locked by somebody else. */
 static const struct statement FIND_ORDERS = {"find_orders",
                                              "SELECT order_id FROM orders WHERE order_id = ANY ($1::uuid[])"};
@@ -110,8 +114,9 @@ struct load {
     size_t products;
     size_t payment_owners;
     size_t keys;
-    size_t purchased;
+    size_t due_count;
     size_t now;
+    size_t purchased;
     size_t found_orders;
     size_t found_skus;
 };
@@ -301,12 +306,18 @@ static void queue_purchases(struct load *load)
     load->purchased = queue_filled(load, parameters, &SELECT_PURCHASED);
 }
 
-static void queue_now(struct load *load)
+static void queue_due_count(struct load *load)
 {
     struct parameters *parameters = session_parameters(load->store->session);
     add_own_clock(parameters, load->store);
     parameter_time(parameters, load->store->due.from_ms);
     parameter_int64(parameters, (int64_t)load->wanted->due_known + 1);
+    load->due_count = session_queue(load->store->session, &COUNT_DUE);
+}
+
+static void queue_now(struct load *load)
+{
+    parameter_time(session_parameters(load->store->session), load->facts->now_ms);
     load->now = session_queue(load->store->session, &SELECT_NOW);
 }
 
@@ -321,15 +332,14 @@ static void queue_what_exists(struct load *load)
 }
 
 /* Of a hold that ends meanwhile either the stock or the end is seen: where stock is locked nothing can give any back
- * until the batch is over, so the time is taken behind it; where it is not, ahead of it. What customers have is
- * looked at last: what has ended by then does not count. */
+ * until the batch is over, so what is due is counted behind it; where it is not, ahead of it. The time that decides is
+ * taken when nothing is waited for any more, and what customers have is counted by the same. */
 static void queue_load(struct load *load)
 {
     batch_queue_begin(load->store);
     queue_orders(load);
-    bool is_timed_first = load->mode == LOAD_GUARDED;
-    if (is_timed_first) {
-        queue_now(load);
+    if (load->mode == LOAD_GUARDED) {
+        queue_due_count(load);
     }
     queue_variants(load);
     queue_lines_and_payments(load);
@@ -338,7 +348,10 @@ static void queue_load(struct load *load)
     if (load->mode == LOAD_FREE) {
         queue_what_exists(load);
     }
-    if (!is_timed_first) {
+    if (load->mode == LOAD_LOCKED || load->mode == LOAD_FREE) {
+        queue_due_count(load);
+    }
+    if (load->mode != LOAD_SHOWN) {
         queue_now(load);
     }
     queue_purchases(load);
@@ -456,8 +469,8 @@ static void take_now(struct load *load)
     const PGresult *now = result_of(load, load->now);
     store_set_clock(load->store, time_to_unix_us(value_int64(now, 0, 0)));
     load->facts->now_ms = store_advance(load->store);
-    store_note_load(load->store, value_int64(now, 0, 2), load->facts->variants.count + load->facts->orders.count);
-    if (value_int64(now, 0, 1) > (int64_t)load->wanted->due_known) {
+    store_note_load(load->store, value_int64(now, 0, 1), load->facts->variants.count + load->facts->orders.count);
+    if (value_int64(result_of(load, load->due_count), 0, 0) > (int64_t)load->wanted->due_known) {
         load->facts->overdue_left = true;
         load->store->due.is_known = false; /* another server's: look again */
     }
@@ -471,7 +484,6 @@ static bool load_orders_of_keys(struct load *load, struct known_key *known, size
 {
     struct wanted orders;
     wanted_init(&orders, load->facts->arena);
-    orders.due_known = load->wanted->due_known;
     for (size_t i = 0; i < count; i++) {
         if (known[i].has_order) {
             wanted_add_order(&orders, &known[i].order_id);
@@ -541,7 +553,9 @@ static bool load_as(struct store *store, enum load_mode mode, const struct wante
     find_locked(&load);
     take_payment_owners(&load);
     take_purchased(&load);
-    take_now(&load);
+    if (mode != LOAD_SHOWN) {
+        take_now(&load);
+    }
     struct known_key *known = take_keys(&load, &key_count);
     return load_orders_of_keys(&load, known, key_count, fault);
 }

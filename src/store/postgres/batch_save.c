@@ -15,7 +15,7 @@
     "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), '" table "')"
 
 /* One statement a table, its rows as arrays; all are queued and run on the way to COMMIT. Statements come in the
- * same order everywhere, orders before stock levels as batch_load locks them, and rows that other servers may be at
+ * same order everywhere, orders before stock levels as batch_load locks them, products and variants behind, and rows that other servers may be at
  * (by a unique key, or an update) in ascending order, so that servers cannot wait for each other in a circle. (But
  * for new variants, which keep the order in which a product names them: the same SKUs made by two servers at once in
  * another order are told apart by the database's search for deadlocks.) The last is the row that numbers the events:
@@ -48,14 +48,18 @@ static const struct statement INSERT_LEVELS = {
     "insert_levels", "INSERT INTO stock_levels (variant_id, stock_quantity, reserved_quantity, version) "
                      "SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]), "
                      "unnest($4::bigint[])"};
-/* These rows are where they were loaded: should one have moved since, so has its version. */
+/* These rows are where they were loaded, and as they were: the quantities stand beside the version for the sake of people
+ * who change them by hand and leave it alone. The LIMIT tells the planner that the arrays go first, whatever the table's
+ * size. */
 static const struct statement UPDATE_LEVELS = {
     "update_levels",
     "WITH changed AS (UPDATE stock_levels t SET stock_quantity = n.stock_quantity, "
     "reserved_quantity = n.reserved_quantity, version = n.version FROM (SELECT unnest($1::tid[]) AS place, "
-    "unnest($2::bigint[]) AS variant_id, unnest($3::bigint[]) AS loaded, unnest($4::bigint[]) AS stock_quantity, "
-    "unnest($5::bigint[]) AS reserved_quantity, unnest($6::bigint[]) AS version) AS n "
-    "WHERE t.ctid = n.place AND t.variant_id = n.variant_id AND t.location_id = 1" GUARDED("stock_levels")};
+    "unnest($2::bigint[]) AS variant_id, unnest($3::bigint[]) AS loaded, unnest($4::bigint[]) AS loaded_stock, "
+    "unnest($5::bigint[]) AS loaded_reserved, unnest($6::bigint[]) AS stock_quantity, "
+    "unnest($7::bigint[]) AS reserved_quantity, unnest($8::bigint[]) AS version LIMIT cardinality($1)) AS n "
+    "WHERE t.ctid = n.place AND t.variant_id = n.variant_id AND t.location_id = 1 "
+    "AND t.stock_quantity = n.loaded_stock AND t.reserved_quantity = n.loaded_reserved" GUARDED("stock_levels")};
 static const struct statement INSERT_ORDERS = {
     "insert_orders",
     "INSERT INTO orders (order_id, customer_id, status, currency, total_amount, created_at, expires_at, hold_ms, "
@@ -131,8 +135,8 @@ static const enum value_type NEW_VARIANT[] = {VALUE_UUID, VALUE_TEXT,  VALUE_TEX
 static const enum value_type CHANGED_VARIANT[] = {VALUE_INT64, VALUE_INT64, VALUE_TEXT,  VALUE_INT64,
                                                   VALUE_TEXT,  VALUE_INT64, VALUE_INT64, VALUE_INT64};
 static const enum value_type NEW_LEVEL[] = {VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64};
-static const enum value_type CHANGED_LEVEL[] = {VALUE_PLACE, VALUE_INT64, VALUE_INT64,
-                                                VALUE_INT64, VALUE_INT64, VALUE_INT64};
+static const enum value_type CHANGED_LEVEL[] = {VALUE_PLACE, VALUE_INT64, VALUE_INT64, VALUE_INT64,
+                                                VALUE_INT64, VALUE_INT64, VALUE_INT64, VALUE_INT64};
 static const enum value_type NEW_ORDER[] = {VALUE_UUID, VALUE_TEXT,  VALUE_TEXT,  VALUE_TEXT, VALUE_INT64, VALUE_TIME,
                                             VALUE_TIME, VALUE_INT64, VALUE_INT64, VALUE_BOOL, VALUE_TEXT,  VALUE_JSON};
 static const enum value_type NEW_ITEM[] = {VALUE_UUID, VALUE_INT32, VALUE_INT64, VALUE_INT64, VALUE_INT64};
@@ -195,7 +199,7 @@ static void *sort_values(struct facts *facts, const struct table *table, int (*c
     return values;
 }
 
-static void queue_products(struct store *store, struct facts *facts)
+static void queue_new_products(struct store *store, struct facts *facts)
 {
     struct product *const *products = sort_values(facts, &facts->products, compare_products);
     struct parameters *rows = begin_rows(store, COLUMNS(NEW_PRODUCT));
@@ -208,7 +212,12 @@ static void queue_products(struct store *store, struct facts *facts)
         }
     }
     queue_rows(store, rows, &INSERT_PRODUCTS);
-    rows = begin_rows(store, COLUMNS(CHANGED_PRODUCT));
+}
+
+static void queue_changed_products(struct store *store, struct facts *facts)
+{
+    struct product *const *products = sort_values(facts, &facts->products, compare_products);
+    struct parameters *rows = begin_rows(store, COLUMNS(CHANGED_PRODUCT));
     for (size_t i = 0; i < facts->products.count; i++) {
         if (products[i]->loaded_version != 0 && products[i]->version != products[i]->loaded_version) {
             row_uuid(rows, &products[i]->id);
@@ -295,6 +304,8 @@ static void queue_levels(struct store *store, struct facts *facts, struct varian
             row_place(rows, variants[i]->stock_place);
             row_int64(rows, variants[i]->row);
             row_int64(rows, variants[i]->loaded_stock.version);
+            row_int64(rows, variants[i]->loaded_stock.stock_quantity);
+            row_int64(rows, variants[i]->loaded_stock.reserved_quantity);
             add_level_values(rows, variants[i]);
         }
     }
@@ -568,13 +579,14 @@ bool postgres_batch_save(struct store *store, struct facts *facts, struct fault 
     assert(store->in_batch);
     batch_queue_begin(store);
     store->has_saved = true;
-    queue_products(store, facts);
+    queue_new_products(store, facts);
     if (!insert_variants(store, facts, fault)) {
         return false;
     }
     struct variant *const *variants = sort_values(facts, &facts->variants, compare_variants);
     queue_changed_orders(store, facts);
     queue_levels(store, facts, variants);
+    queue_changed_products(store, facts);
     queue_variants(store, facts, variants);
     queue_new_orders(store, facts);
     queue_new_lines(store, facts);

@@ -4,7 +4,9 @@
 #include "store/postgres/values.h"
 
 #define FULL_LOOK_US INT64_C(30000000)
-#define HORIZON_MS 100 /* deadlines so close are asked for with those that have passed */
+#define WIDE_LOOK_US INT64_C(1000000) /* in between, further back than from_ms */
+#define WIDE_LOOK_MS 15000            /* by so much: as long as an exchange may take */
+#define HORIZON_MS 100                /* deadlines so close are asked for with those that have passed */
 
 /* A clock that was set back by less than this is waited out; one that was further ahead was wrong. */
 #define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
@@ -46,10 +48,14 @@ int64_t store_advance(struct store *store)
 static size_t queue_due_until(struct store *store, int64_t until_ms)
 {
     struct parameters *parameters = session_parameters(store->session);
+    int64_t now_us = clock_monotonic_us();
     store->due.asked_until_ms = until_ms;
-    if (clock_monotonic_us() >= store->due.full_look_us) {
-        store->due.full_look_us = clock_monotonic_us() + FULL_LOOK_US;
+    if (now_us >= store->due.full_look_us) {
+        store->due.full_look_us = now_us + FULL_LOOK_US;
         store->due.from_ms = 0;
+    } else if (now_us >= store->due.wide_look_us) {
+        store->due.wide_look_us = now_us + WIDE_LOOK_US;
+        store->due.from_ms -= WIDE_LOOK_MS;
     }
     parameter_time(parameters, until_ms);
     parameter_int64(parameters, DUE_MAX + 1);
@@ -72,7 +78,7 @@ void store_take_due(struct store *store, const PGresult *result)
         due->ids[i] = value_uuid(result, (int)i, 0);
         due->run_at_ms[i] = value_unix_ms(result, (int)i, 1);
     }
-    /* New holds end in the future. One that a slow server placed a moment ago may end before; the next full look has
+    /* New holds end in the future. One whose commit took longer than it lasts may end before; the next wide look has
      * it. */
     int64_t now_ms = postgres_now(store);
     due->from_ms = due->count > 0 && due->run_at_ms[0] < now_ms ? due->run_at_ms[0] : now_ms;

@@ -18,7 +18,8 @@ struct due_list {
     size_t count; /* the first is the earliest deadline there is, even where that is far away */
     int64_t asked_until_ms;
     int64_t from_ms;      /* none is due before, as far as the last full look could tell */
-    int64_t full_look_us; /* when to look again without that */
+    int64_t full_look_us; /* when to look again without that, ... */
+    int64_t wide_look_us; /* ... and with a little less of it */
     int64_t until_ms;     /* there are no others up to here */
     bool is_cut;          /* there are more behind the last */
     bool is_known;        /* false: look before using it */
