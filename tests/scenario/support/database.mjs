@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync } from 'node:fs';
+import { after } from 'node:test';
 import { promisify } from 'node:util';
 
 import { runs, temporaryFolder } from './program.mjs';
@@ -37,11 +38,16 @@ export async function ask(uri, statements) {
   return rowsOf((await asking).stdout);
 }
 
+/* One that a failed scenario left open would keep its file from ending. */
+const sessions = new Set();
+after(() => sessions.forEach((session) => session.process.kill()));
+
 /* A session that somebody else has open: tells it statements, and ends with close(). */
 export class Session {
   static async open(uri) {
     const session = new Session();
     session.process = spawn('psql', [...PSQL, uri], { stdio: ['pipe', 'pipe', 'inherit'] });
+    sessions.add(session);
     session.process.stdin.on('error', () => {});
     session.exited = once(session.process, 'exit');
     await session.tell('');
