@@ -18,11 +18,6 @@ static const char *const FIELD_NAMES[] = {
     [MAP_MAX_PER_CUSTOMER] = "max_per_customer",
 };
 
-const char *catalogue_map_name(enum map_field field)
-{
-    return FIELD_NAMES[field];
-}
-
 /* The field of that name among those of the set; MAP_FIELD_COUNT: there is none. */
 static enum map_field find_field(struct text name, unsigned set)
 {

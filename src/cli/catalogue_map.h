@@ -30,6 +30,5 @@ struct catalogue_map {
 /* False, with a message that begins with `option` ("--map"). `required` and `allowed` are sets of fields. */
 MUST_USE bool catalogue_map_parse(const char *option, const char *text, unsigned required, unsigned allowed,
                                   struct catalogue_map *ret_map);
-const char *catalogue_map_name(enum map_field field);
 
 #endif

@@ -38,7 +38,6 @@ struct store_options {
 struct migration_report {
     int from_version;
     int to_version;
-    int known_version; /* the newest that this program knows */
 };
 
 /* One page of a list: the newest first where the list is by time, else in ascending order. `ret_more`: there is more

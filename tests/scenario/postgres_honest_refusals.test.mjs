@@ -1,11 +1,14 @@
 /* Who is refused, and who has to wait, on a database with other users: nobody for what is not his own. */
 
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
 import { newSchema, POSTGRES, psql, Session } from './support/database.mjs';
+import { runs, temporaryFolder } from './support/program.mjs';
 import { Proxy } from './support/proxy.mjs';
-import { endShops, euro, newKey, order, Shop, sleep, times, until } from './support/shop.mjs';
+import { endShops, euro, newKey, order, Shop, sleep, tally, times, until } from './support/shop.mjs';
 
 const TIMEOUT = { timeout: 60_000 };
 
@@ -206,7 +209,16 @@ describe('side by side', () => {
     }
     const drafts = last.body.results.slice(0, 200).map((result) => result.order);
     const { ms } = await timed(() => times(drafts.length, (i) => shop.pays(drafts[i])));
-    assert.ok(ms < 1000, `200 payments beside 20,000 drafts took ${ms} ms`);
+    assert.ok(ms < 2000, `200 payments beside 20,000 drafts took ${ms} ms`);
+
+    const file = join(temporaryFolder(), 'catalogue.csv');
+    const rows = Array.from({ length: 20_000 }, (_, i) => `grown-${i},Grown,1.00,EUR,10`);
+    writeFileSync(file, ['sku,title,price,currency,stock_quantity', ...rows].join('\n'));
+    await runs(['import', file, '--database', shop.database]);
+    const spread = Array.from({ length: 1000 }, (_, i) => order(`c-${i}`, { [`grown-${i * 20}`]: 1 }));
+    const batch = await timed(() => shop.post('/v1/orders/batch', { orders: spread }, 200));
+    assert.deepEqual(tally(batch.answer.body.results), { 201: 1000 });
+    assert.ok(batch.ms < 2000, `1,000 orders of as many SKUs out of 20,000 took ${batch.ms} ms`);
     await endShops(shop);
   });
 });

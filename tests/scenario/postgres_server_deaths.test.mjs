@@ -26,7 +26,7 @@ describe('kill -9 of one of two servers in the middle of a rush', () => {
       const killed = Date.now();
       await one.kill();
       await rush.goesOn(200);
-      assert.ok(rush.longestPauseMs(killed) < 3000, `${rush.longestPauseMs(killed)} ms without an order`);
+      assert.ok(rush.longestPauseMs(killed) < 8000, `${rush.longestPauseMs(killed)} ms without an order`);
       await one.start();
       await rush.goesOn(100);
     }

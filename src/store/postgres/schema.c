@@ -39,7 +39,8 @@ static bool check_identity(const PGresult *identity, bool *ret_is_ours, struct f
     struct text tables = value_view(identity, 0, 2);
     if (schema.bytes == NULL) {
         return fault_set(fault, FAULT_SCHEMA,
-                         "no schema of the connection's search_path exists: make one (CREATE SCHEMA), then try again");
+                         "no schema of the connection's search_path exists (make one: CREATE SCHEMA), or the role may "
+                         "not use it (GRANT USAGE ON SCHEMA)");
     }
     *ret_is_ours = value_bool(identity, 0, 1);
     if (!*ret_is_ours && tables.bytes != NULL) {
@@ -145,7 +146,6 @@ bool postgres_migrate(struct store *store, struct migration_report *ret_report, 
     *ret_report = (struct migration_report){
         .from_version = version,
         .to_version = (int)POSTGRES_MIGRATION_COUNT,
-        .known_version = (int)POSTGRES_MIGRATION_COUNT,
     };
     return postgres_get_ready(store, fault);
 }

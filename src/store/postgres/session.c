@@ -111,26 +111,29 @@ static bool fault_from_text(struct fault *fault, enum fault_kind kind, const cha
 static const struct {
     const char *state;
     enum fault_kind kind;
-    bool leave; /* this connection will not do any more: another, or another server, may */
+    bool leave;       /* this connection will not do any more: another, or another server, may */
+    const char *hint; /* what to do, where an administrator has to; NULL: nothing */
 } FAULT_OF_STATE[] = {
-    {"HF001", FAULT_CONFLICT, false},    /* require_rows: a version has moved */
-    {"40", FAULT_CONFLICT, false},       /* deadlock, serialization failure */
-    {"23505", FAULT_CONFLICT, false},    /* somebody else was first with this key: fresh facts have it */
-    {"23", FAULT_CONSTRAINT, false},     /* CHECK and the like */
-    {"22", FAULT_CONSTRAINT, false},     /* a value that the type does not have */
-    {"55P03", FAULT_TIMEOUT, false},     /* lock_timeout */
-    {"57014", FAULT_TIMEOUT, false},     /* statement_timeout */
-    {"25006", FAULT_UNAVAILABLE, true},  /* a standby, or read-only by decision */
-    {"26000", FAULT_UNAVAILABLE, true},  /* a statement that was prepared is not there: somebody's DISCARD */
-    {"0A000", FAULT_UNAVAILABLE, true},  /* or does not fit any more: a migration beside us */
-    {"25P03", FAULT_UNAVAILABLE, false}, /* idle_in_transaction_session_timeout */
-    {"08", FAULT_UNAVAILABLE, false},    /* connection */
-    {"53", FAULT_UNAVAILABLE, false},    /* disk full, out of memory, too many connections */
-    {"57", FAULT_UNAVAILABLE, false},    /* shutdown, crash of another backend, starting up */
-    {"58", FAULT_UNAVAILABLE, false},    /* input/output error of the server's system */
-    {"42501", FAULT_UNAVAILABLE, false}, /* the role may not do it: an administrator's to mend */
-    {"3F", FAULT_SCHEMA, false},         /* no schema, */
-    {"42P01", FAULT_SCHEMA, false},      /* no table of that name */
+    {"HF001", FAULT_CONFLICT, false, NULL}, /* require_rows: a version has moved */
+    {"40", FAULT_CONFLICT, false, NULL},    /* deadlock, serialization failure */
+    {"23505", FAULT_CONFLICT, false, NULL}, /* somebody else was first with this key: fresh facts have it */
+    {"23", FAULT_CONSTRAINT, false, NULL},  /* CHECK and the like */
+    {"22", FAULT_CONSTRAINT, false, NULL},  /* a value that the type does not have */
+    {"55P03", FAULT_TIMEOUT, false, NULL},  /* lock_timeout */
+    {"57014", FAULT_TIMEOUT, false, NULL},  /* statement_timeout */
+    {"25006", FAULT_UNAVAILABLE, true,      /* a standby, or read-only by decision */
+     "name the primary, or all hosts with target_session_attrs=read-write"},
+    {"26000", FAULT_UNAVAILABLE, true, NULL},  /* a statement that was prepared is not there: somebody's DISCARD */
+    {"0A000", FAULT_UNAVAILABLE, true, NULL},  /* or does not fit any more: a migration beside us */
+    {"25P03", FAULT_UNAVAILABLE, false, NULL}, /* idle_in_transaction_session_timeout */
+    {"08", FAULT_UNAVAILABLE, false, NULL},    /* connection */
+    {"53", FAULT_UNAVAILABLE, false, NULL},    /* disk full, out of memory, too many connections */
+    {"57", FAULT_UNAVAILABLE, false, NULL},    /* shutdown, crash of another backend, starting up */
+    {"58", FAULT_UNAVAILABLE, false, NULL},    /* input/output error of the server's system */
+    {"42501", FAULT_UNAVAILABLE, false,        /* the role may not do it */
+     "to serve, the role needs SELECT, INSERT, UPDATE and DELETE on the tables; to migrate, CREATE on the schema"},
+    {"3F", FAULT_SCHEMA, false, NULL},    /* no schema, */
+    {"42P01", FAULT_SCHEMA, false, NULL}, /* no table of that name */
 };
 
 static bool state_fits(const char *state, const char *pattern)
@@ -161,10 +164,11 @@ bool session_fault(const PGresult *result, struct fault *fault)
     size_t row = find_state(state);
     kind = row < STATE_COUNT ? FAULT_OF_STATE[row].kind : kind;
     /* Which row was locked, or which function failed, is in the context; rows themselves are only in the detail. */
-    bool has_context = kind == FAULT_TIMEOUT && context != NULL;
+    const char *more = row < STATE_COUNT ? FAULT_OF_STATE[row].hint : NULL;
+    more = kind == FAULT_TIMEOUT ? context : more;
     struct fault named;
-    fault_set(&named, kind, "%s (%s)%s%s", message == NULL ? "no message" : message, state, has_context ? ": " : "",
-              has_context ? context : "");
+    fault_set(&named, kind, "%s (%s)%s%s", message == NULL ? "no message" : message, state, more == NULL ? "" : ": ",
+              more == NULL ? "" : more);
     return fault_from_text(fault, kind, named.detail);
 }
 

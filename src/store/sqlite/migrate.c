@@ -136,7 +136,6 @@ bool sqlite_migrate(struct store *store, struct migration_report *ret_report, st
     *ret_report = (struct migration_report){
         .from_version = version,
         .to_version = (int)SQLITE_MIGRATION_COUNT,
-        .known_version = (int)SQLITE_MIGRATION_COUNT,
     };
     return store_get_ready(store, fault);
 }

@@ -14,6 +14,7 @@ export const PROGRAM = process.env.HOLDFAST_BIN ?? fileURLToPath(new URL('../../
 
 const START_MS = 15_000;
 const STOP_MS = 20_000;
+const RUN_MS = 120_000;
 
 /* Scenarios see only the settings that they give; PG... are libpq's. */
 function environment(extra = {}) {
@@ -49,7 +50,9 @@ export async function run(parameters, { env, input, cwd } = {}) {
   }
   child.stdin.on('error', () => {}); /* a command that reads nothing */
   child.stdin.end(input ?? '');
+  const timer = setTimeout(() => child.kill('SIGKILL'), RUN_MS);
   const [status, signal] = await once(child, 'close');
+  clearTimeout(timer);
   return { status, signal, ...output };
 }
 

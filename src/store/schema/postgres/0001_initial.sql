@@ -161,7 +161,7 @@ CREATE TABLE stock_movements (
     movement_id uuid NOT NULL,
     variant_id bigint NOT NULL,
     delta bigint NOT NULL,
-    reason text NOT NULL,
+    reason text NOT NULL CHECK (reason IN ('initial', 'sale', 'restock', 'correction', 'return', 'damage', 'other')),
     reference text,
     order_id uuid,
     stock_quantity bigint NOT NULL CHECK (stock_quantity >= 0),
