@@ -10,8 +10,8 @@ static const struct option OPTIONS[] = {
      .type = OPTION_TEXT,
      .offset = SERVER_OPTION_FIELD(listen),
      .placeholder = "HOST:PORT",
-     .help =
-         "answer /healthz, /readyz and /metrics there, without\na key; nowhere if not said. Another address than that\nof a server beside it"},
+     .help = "answer /healthz, /readyz and /metrics there, without\na key; nowhere if not said. "
+             "Another address than that\nof a server beside it"},
     LOG_LEVEL_OPTION,
     CACHE_OPTION,
 };

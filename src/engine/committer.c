@@ -145,17 +145,11 @@ static void give_up(struct command *command, enum outcome_code code)
     command->outcome.code = code;
 }
 
-/* Parked commands come first, so the first is the oldest. */
-static bool may_park(struct command *const *commands, size_t count)
-{
-    return count == 0 || clock_monotonic_us() - commands[0]->submitted_us < PARKED_US_MAX;
-}
-
 /* The batch is durable: parks what waits for the sweep and lets the rest out. What has waited for too long is not judged
  * either: nobody is refused for stock that a hold ties up which is over. */
 static void complete(struct committer *committer, struct batch *batch, struct command **commands, size_t count)
 {
-    bool parks = may_park(commands, count);
+    int64_t now_us = clock_monotonic_us();
     struct command *first = NULL;
     struct command **next = &first;
     struct command *last = NULL;
@@ -167,9 +161,10 @@ static void complete(struct committer *committer, struct batch *batch, struct co
     for (size_t i = 0; i < count; i++) {
         struct command *command = commands[i];
         command->next = NULL;
-        if (command->outcome.code == OUTCOME_NEEDS_SWEEP && !parks) {
+        bool needs_sweep = command->outcome.code == OUTCOME_NEEDS_SWEEP;
+        if (needs_sweep && now_us - command->submitted_us >= PARKED_US_MAX) {
             give_up(command, OUTCOME_STORE_UNAVAILABLE);
-        } else if (command->outcome.code == OUTCOME_NEEDS_SWEEP) {
+        } else if (needs_sweep) {
             *park = command;
             park = &command->next;
             committer->parked_count++;

@@ -15,11 +15,11 @@
     "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), '" table "')"
 
 /* One statement a table, its rows as arrays; all are queued and run on the way to COMMIT. Statements come in the
- * same order everywhere, orders before stock levels as batch_load locks them, products and variants behind, and rows that other servers may be at
- * (by a unique key, or an update) in ascending order, so that servers cannot wait for each other in a circle. (But
- * for new variants, which keep the order in which a product names them: the same SKUs made by two servers at once in
- * another order are told apart by the database's search for deadlocks.) The last is the row that numbers the events:
- * it is held only while the transaction commits. */
+ * same order everywhere (orders before stock levels, as batch_load locks them, changed products and variants behind), and
+ * rows that other servers may be at (by a unique key, or an update) in ascending order, so that servers cannot wait for
+ * each other in a circle. (But for new variants, which keep the order in which a product names them: the same SKUs made
+ * by two servers at once in another order are told apart by the database's search for deadlocks.) The last is the row
+ * that numbers the events: it is held only while the transaction commits. */
 
 static const struct statement INSERT_PRODUCTS = {
     "insert_products", "INSERT INTO products (product_id, title, created_at, version) "
@@ -199,9 +199,8 @@ static void *sort_values(struct facts *facts, const struct table *table, int (*c
     return values;
 }
 
-static void queue_new_products(struct store *store, struct facts *facts)
+static void queue_new_products(struct store *store, const struct facts *facts, struct product *const *products)
 {
-    struct product *const *products = sort_values(facts, &facts->products, compare_products);
     struct parameters *rows = begin_rows(store, COLUMNS(NEW_PRODUCT));
     for (size_t i = 0; i < facts->products.count; i++) {
         if (products[i]->loaded_version == 0) {
@@ -214,9 +213,8 @@ static void queue_new_products(struct store *store, struct facts *facts)
     queue_rows(store, rows, &INSERT_PRODUCTS);
 }
 
-static void queue_changed_products(struct store *store, struct facts *facts)
+static void queue_changed_products(struct store *store, const struct facts *facts, struct product *const *products)
 {
-    struct product *const *products = sort_values(facts, &facts->products, compare_products);
     struct parameters *rows = begin_rows(store, COLUMNS(CHANGED_PRODUCT));
     for (size_t i = 0; i < facts->products.count; i++) {
         if (products[i]->loaded_version != 0 && products[i]->version != products[i]->loaded_version) {
@@ -579,14 +577,15 @@ bool postgres_batch_save(struct store *store, struct facts *facts, struct fault 
     assert(store->in_batch);
     batch_queue_begin(store);
     store->has_saved = true;
-    queue_new_products(store, facts);
+    struct product *const *products = sort_values(facts, &facts->products, compare_products);
+    queue_new_products(store, facts, products);
     if (!insert_variants(store, facts, fault)) {
         return false;
     }
     struct variant *const *variants = sort_values(facts, &facts->variants, compare_variants);
     queue_changed_orders(store, facts);
     queue_levels(store, facts, variants);
-    queue_changed_products(store, facts);
+    queue_changed_products(store, facts, products);
     queue_variants(store, facts, variants);
     queue_new_orders(store, facts);
     queue_new_lines(store, facts);

@@ -16,8 +16,7 @@
  * audit). */
 #define EARLIEST(condition, limit)                                                         \
     "(SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND " condition \
-    " ORDER BY run_at, order_id "                                                          \
-    "LIMIT " limit ")"
+    " ORDER BY run_at, order_id LIMIT " limit ")"
 static const struct statement SELECT_DUE = {
     "select_due", EARLIEST("run_at BETWEEN $3::timestamptz AND $1::timestamptz", "$2::bigint") " UNION ALL " EARLIEST(
                       "run_at > greatest($3, $1)", "1") " ORDER BY run_at, order_id"};

@@ -159,8 +159,8 @@ void row_time(struct parameters *parameters, int64_t unix_ms)
 void row_place(struct parameters *parameters, int64_t place)
 {
     uint64_t big_endian = htobe64((uint64_t)place);
-    buffer_append(next_value(parameters, VALUE_PLACE, PLACE_BYTES), (const char *)&big_endian + 8 - PLACE_BYTES,
-                  PLACE_BYTES);
+    buffer_append(next_value(parameters, VALUE_PLACE, PLACE_BYTES),
+                  (const char *)&big_endian + sizeof(big_endian) - PLACE_BYTES, PLACE_BYTES);
 }
 
 void row_uuid(struct parameters *parameters, const struct uuid *id)

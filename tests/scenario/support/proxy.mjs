@@ -42,7 +42,7 @@ function isCommit({ type, bytes }) {
 }
 
 /* ErrorResponse, as PgBouncer words it. */
-const bounce = () => {
+const serverCrashed = () => {
   const fields = Buffer.from('SFATAL\0VFATAL\0C08P01\0Mserver conn crashed?\0\0', 'latin1');
   const head = Buffer.alloc(5);
   head.write('E', 'latin1');
@@ -155,6 +155,7 @@ export class Proxy {
       freeze: () => {
         connection.isFrozen = true;
       },
+      bounce: () => client.end(serverCrashed()),
     };
     this.connections.add(connection);
     const forward = (socket) => (message) => {
@@ -173,9 +174,7 @@ export class Proxy {
     const frontend = new Messages((messages) => this.#fromClient(connection, messages, toServer, delay), {
       isFrontend: true,
     });
-    const backend = new Messages((messages) => this.#fromServer(connection, messages, toClient, client), {
-      isFrontend: false,
-    });
+    const backend = new Messages((messages) => this.#fromServer(connection, messages, toClient), { isFrontend: false });
     client.setNoDelay(true);
     server.setNoDelay(true);
     client.on('data', (chunk) => frontend.add(chunk));
@@ -210,10 +209,10 @@ export class Proxy {
     this.#carriedOut();
   }
 
-  #fromServer(connection, messages, forward, client) {
+  #fromServer(connection, messages, forward) {
     for (const message of messages) {
       if (this.plan?.owner === connection) {
-        this.#withhold(connection, message, forward, client);
+        this.#withhold(connection, message, forward);
       } else {
         forward(message.bytes);
         if (message.type === 'Z' && this.freezesNew === 'ready') {
@@ -224,13 +223,13 @@ export class Proxy {
   }
 
   /* Until it is known whether the batch has committed. */
-  #withhold(connection, message, forward, client) {
+  #withhold(connection, message, forward) {
     connection.withheld.push(message.bytes);
     if (isCommitted(message)) {
       if (this.plan.fate === 'frozen') {
         connection.freeze();
       } else if (this.plan.fate === 'bounced') {
-        client.end(bounce());
+        connection.bounce();
       } else {
         connection.end();
       }
