@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "api/call.h"
+#include "api/endpoint_url.h"
 #include "api/idempotency_key.h"
 #include "api/json_input.h"
 #include "api/media_type.h"
@@ -13,6 +14,7 @@
 #include "base/log.h"
 
 #define KEYS_READ_EVERY_MS 500
+#define QUEUES_READ_EVERY_MS 5000
 #define FAILURES_LOGGED_PER_SECOND_MAX 20
 
 /* ---- Life ---- */
@@ -29,9 +31,14 @@ struct api *api_new(const struct api_options *options)
     assert(status == 0);
     status = uv_timer_init(options->loop, &api->keys_timer);
     assert(status == 0);
-    api->handles_open = 2;
+    status = uv_timer_init(options->loop, &api->queues_timer);
+    assert(status == 0);
+    api->handles_open = 4; /* the streams are one */
     api->completed.data = api;
     api->keys_timer.data = api;
+    api->queues_timer.data = api;
+    queue_metrics_init(&api->queue_metrics);
+    api->streams = event_streams_new(api);
     return api;
 }
 
@@ -43,14 +50,15 @@ bool api_is_idle(const struct api *api)
 void api_set_draining(struct api *api)
 {
     api->draining = true;
+    event_streams_end_all(api->streams);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void release(struct api *api)
 {
-    struct api *api = handle->data;
     if (--api->handles_open > 0) {
         return;
     }
+    queue_metrics_done(&api->queue_metrics);
     auth_keys_free(api->keys_read);
     auth_keys_free(api->keys);
     http_metrics_free(api->http_metrics);
@@ -58,11 +66,19 @@ static void on_handle_closed(uv_handle_t *handle)
     free(api);
 }
 
+static void on_handle_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
 void api_free(struct api *api)
 {
     if (api != NULL) {
+        endpoint_url_abandon(api);
         uv_close((uv_handle_t *)&api->completed, on_handle_closed);
         uv_close((uv_handle_t *)&api->keys_timer, on_handle_closed);
+        uv_close((uv_handle_t *)&api->queues_timer, on_handle_closed);
+        event_streams_close(api->streams, release);
     }
 }
 
@@ -119,6 +135,16 @@ static void keys_read_completed(struct api *api)
     auth_keys_free(api->keys);
     api->keys = api->keys_read;
     api->keys_read = NULL;
+    if (!is_open(api)) {
+        event_streams_check_keys(api->streams);
+    }
+}
+
+static void on_queues_due(uv_timer_t *timer)
+{
+    struct api *api = timer->data;
+    struct payment_timeouts timeouts = payment_timeouts_now(api);
+    queue_metrics_read(&api->queue_metrics, api->readers, &timeouts, api->options.ops->now(api->options.store));
 }
 
 void api_attach(struct api *api, struct committer *committer, struct reader_pool *readers, struct http_server *server)
@@ -128,6 +154,8 @@ void api_attach(struct api *api, struct committer *committer, struct reader_pool
     api->server = server;
     int status = uv_timer_start(&api->keys_timer, on_keys_due, KEYS_READ_EVERY_MS, KEYS_READ_EVERY_MS);
     assert(status == 0);
+    status = uv_timer_start(&api->queues_timer, on_queues_due, 0, QUEUES_READ_EVERY_MS);
+    assert(status == 0);
 }
 
 /* ---- What comes back ---- */
@@ -136,6 +164,12 @@ void api_notify(void *context)
 {
     struct api *api = context;
     (void)uv_async_send(&api->completed);
+}
+
+void api_notify_appended(void *context)
+{
+    struct api *api = context;
+    event_streams_notify(api->streams);
 }
 
 static void take_completed(uv_async_t *handle)
@@ -156,7 +190,9 @@ static void take_completed(uv_async_t *handle)
         api->store_answered_us = task->ok ? clock_monotonic_us() : api->store_answered_us;
         if (task == &api->keys_task) {
             keys_read_completed(api);
-        } else {
+        } else if (task == &api->queue_metrics.task) {
+            queue_metrics_completed(&api->queue_metrics);
+        } else if (!event_streams_take(api->streams, task)) {
             call_read_completed(task);
         }
         task = next;
@@ -301,7 +337,8 @@ void api_answered(const struct http_request *request, int status, size_t body_by
     const struct call *call = request->context; /* NULL where the server refused by itself */
     api->unsent_bytes -= call == NULL ? 0 : call->reply_bytes;
     double seconds = (double)(clock_monotonic_us() - request->received_us) / 1e6;
-    http_metrics_count(api->http_metrics, request->route, status, seconds);
+    bool is_stream = call != NULL && call->is_stream; /* whose length says nothing of how fast anything is */
+    http_metrics_count(api->http_metrics, request->route, status, is_stream ? -1 : seconds);
     if (!wants_log_line(api, status)) {
         return;
     }

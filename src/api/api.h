@@ -22,9 +22,14 @@ struct api_options {
     struct engine_metrics *engine_metrics;
     int64_t hold_seconds_max;
     bool listener_is_loopback;
-    bool insecure;        /* --insecure: no key needed even where keys exist or the listener is public */
-    bool operations_only; /* health, readiness and metrics; all else is not found, and no key is asked for */
-    bool log_requests;    /* an access log line for each request (else only for 5xx) */
+    bool insecure;              /* --insecure: no key needed even where keys exist or the listener is public */
+    bool operations_only;       /* health, readiness and metrics; all else is not found, and no key is asked for */
+    bool webhook_allow_private; /* endpoints may be anywhere, and without TLS */
+    struct text (*make_webhook_secret)(struct arena *arena); /* a new one, in the arena */
+    bool log_requests; /* an access log line for each request (else only for 5xx) */
+    /* What others have to show on /metrics. Any moment between api_new and api_free; NULL: nothing. */
+    void (*write_metrics)(void *context, struct buffer *out);
+    void *metrics_context;
 };
 
 struct api *api_new(const struct api_options *options);
@@ -40,7 +45,8 @@ void api_set_draining(struct api *api); /* /readyz answers 503 from here on */
 void api_free(struct api *api); /* takes NULL */
 
 /* Callbacks of the committer, the reader pool and the HTTP server; context is the api. */
-void api_notify(void *context); /* any thread */
+void api_notify(void *context);          /* any thread */
+void api_notify_appended(void *context); /* any thread: events were committed */
 void api_handle(struct http_request *request, void *context);
 int api_refuse(enum http_refusal refusal, struct text request_id, const char *parser_detail, struct buffer *body,
                void *context);

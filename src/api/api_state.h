@@ -6,7 +6,11 @@
 #include "api/api.h"
 #include "api/auth.h"
 #include "api/digest.h"
+#include "api/event_stream.h"
 #include "api/http_metrics.h"
+#include "api/queue_metrics.h"
+
+struct host_lookup;
 
 struct api {
     /* immutable once attached */
@@ -25,8 +29,17 @@ struct api {
     bool keys_reading;
     int64_t store_answered_us; /* when a read last came back with what it asked for */
 
+    struct queue_metrics queue_metrics;
+    uv_timer_t queues_timer;
+
+    /* calls that wait until their webhook's host was looked up; see endpoint_url.c */
+    struct host_lookup *lookups;
+    size_t lookup_count;
+
+    struct event_streams *streams;
+
     uv_async_t completed; /* commands or reads wait to be taken; any thread may send */
-    size_t calls_pending; /* submitted, not yet taken back */
+    size_t calls_pending; /* submitted or waiting for a lookup, not yet taken back */
     /* Lists are bounded together, since their pages are large and a client may be slow to take them: past either bound a
      * list is answered 503 busy. */
     size_t lists_pending;
@@ -36,5 +49,8 @@ struct api {
     int failures_logged;
     int handles_open; /* of this struct, until it may be freed */
 };
+
+/* What is known of the payment timeouts without asking the store. */
+struct payment_timeouts payment_timeouts_now(const struct api *api);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "api/if_match.h"
 #include "api/reply.h"
 #include "base/log.h"
 #include "domain/limits.h"
@@ -126,6 +127,25 @@ bool call_take_sku(struct call *call, struct text *ret_sku)
     }
     *ret_sku = sku;
     return true;
+}
+
+void call_read_condition(struct call *call, struct version_condition *ret_condition)
+{
+    static const char NAME[] = "If-Match";
+    size_t count = http_request_header_count(call->request, NAME);
+    if (count > 1 || (count == 1 &&
+                      !if_match_parse(http_request_header(call->request, NAME), call->request->arena, ret_condition))) {
+        query_error(&call->errors, NAME, "Must be sent once, as a list of entity tags or as *.");
+    }
+}
+
+void call_read_no_fields(struct call *call)
+{
+    if (call->json != NULL) {
+        struct json_fields fields;
+        json_fields_begin(&fields, call->json, NULL, &call->errors);
+        json_fields_end(&fields);
+    }
 }
 
 /* A request is the same where its method, its path and its body's bytes are. */

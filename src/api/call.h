@@ -39,6 +39,7 @@ struct call {
     call_read *read;
     const void *input; /* of the read, in the request's arena */
     bool is_list;
+    bool is_stream;     /* which lasts for as long as somebody listens */
     size_t reply_bytes; /* counted in api->unsent_bytes until the answer was handed over */
 };
 
@@ -60,6 +61,11 @@ MUST_USE bool call_refuse_errors(struct call *call);
  * with the errors gathered until here). */
 MUST_USE bool call_take_id(struct call *call, enum outcome_code not_found, struct uuid *ret_id);
 MUST_USE bool call_take_sku(struct call *call, struct text *ret_sku);
+
+/* If-Match; what is wrong with it goes to the call's errors. */
+void call_read_condition(struct call *call, struct version_condition *ret_condition);
+/* A body that may be left out and has nothing to say: an empty object. */
+void call_read_no_fields(struct call *call);
 
 /* Hand the call on; it is answered when it comes back, or at once where a queue is full. Errors that were gathered
  * refuse it first. */

@@ -7,7 +7,16 @@
 
 #include "store/store.h"
 
-enum cursor_list { CURSOR_ORDERS = 1, CURSOR_PRODUCTS, CURSOR_MOVEMENTS, CURSOR_RESERVATIONS, CURSOR_EVENTS };
+enum cursor_list {
+    CURSOR_ORDERS = 1,
+    CURSOR_PRODUCTS,
+    CURSOR_MOVEMENTS,
+    CURSOR_RESERVATIONS,
+    CURSOR_EVENTS,
+    CURSOR_JOBS,
+    CURSOR_ENDPOINTS,
+    CURSOR_DELIVERIES
+};
 
 /* The position to go on behind: of `page` only after_id, after_number and after_line are used. */
 struct text cursor_encode(enum cursor_list list, uint64_t filter_hash, const struct page *position,

@@ -19,6 +19,9 @@
 #define FIELD_OUT_OF_RANGE "out_of_range"
 #define FIELD_NOT_ALLOWED "not_allowed"
 #define FIELD_REPEATED "repeated"
+#define FIELD_INVALID_URL "invalid_url"
+#define FIELD_HTTPS_REQUIRED "https_required"
+#define FIELD_PRIVATE_ADDRESS "private_address"
 /* These three also name the whole problem where all its errors are of one kind (see problem_write_field_errors). */
 #define FIELD_UNKNOWN "unknown_field"
 #define FIELD_UNKNOWN_PARAMETER "unknown_parameter"

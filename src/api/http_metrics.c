@@ -7,8 +7,8 @@
 #include "base/metrics.h"
 
 /* The statuses that there are; anything else would be counted under the last. */
-static const int STATUSES[] = {200, 201, 400, 401, 403, 404, 405, 408, 409, 412,
-                               413, 414, 415, 417, 422, 431, 501, 503, 505, 500};
+static const int STATUSES[] = {200, 201, 202, 204, 400, 401, 403, 404, 405, 408, 409,
+                               412, 413, 414, 415, 417, 422, 431, 501, 503, 505, 500};
 #define STATUS_COUNT (sizeof(STATUSES) / sizeof(STATUSES[0]))
 
 static const char *const REFUSAL_REASONS[] = {
@@ -55,7 +55,9 @@ void http_metrics_count(struct http_metrics *metrics, int route, int status, dou
         i++;
     }
     counter_add(&row->requests[i], 1);
-    histogram_observe(&row->seconds, seconds);
+    if (seconds >= 0) {
+        histogram_observe(&row->seconds, seconds);
+    }
 }
 
 void http_metrics_count_refusal(struct http_metrics *metrics, enum http_refusal refusal)

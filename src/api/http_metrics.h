@@ -11,6 +11,7 @@
 struct http_metrics;
 
 struct http_metrics *http_metrics_new(void);
+/* seconds below 0: counted, and left out of the latencies. */
 void http_metrics_count(struct http_metrics *metrics, int route, int status, double seconds);
 void http_metrics_count_refusal(struct http_metrics *metrics, enum http_refusal refusal);
 void http_metrics_write(const struct http_metrics *metrics, const struct http_server_stats *stats, struct buffer *out);

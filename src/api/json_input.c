@@ -135,8 +135,8 @@ bool json_fields_has(const struct json_fields *fields, const char *name)
     return fields->object != NULL && json_object_get(fields->object, name) != NULL;
 }
 
-static bool read_text(const json_t *value, const struct field_place *place, size_t min, size_t max,
-                      struct field_errors *errors, struct text *ret_text)
+bool json_read_text(const json_t *value, const struct field_place *place, size_t min, size_t max,
+                    struct field_errors *errors, struct text *ret_text)
 {
     if (!json_is_string(value)) {
         field_errors_add(errors, place, FIELD_INVALID_TYPE, "Must be a string.");
@@ -161,7 +161,19 @@ bool json_fields_text(struct json_fields *fields, const char *name, enum presenc
 {
     const struct field_place place = {.parent = fields->place, .name = name};
     const json_t *value = json_fields_get(fields, name, presence);
-    return value != NULL && read_text(value, &place, min, max, fields->errors, ret_text);
+    return value != NULL && json_read_text(value, &place, min, max, fields->errors, ret_text);
+}
+
+bool json_fields_text_or_null(struct json_fields *fields, const char *name, size_t min, size_t max,
+                              struct text *ret_text)
+{
+    const struct field_place place = {.parent = fields->place, .name = name};
+    const json_t *value = json_fields_get(fields, name, FIELD_OPTIONAL);
+    if (json_is_null(value)) {
+        *ret_text = TEXT_ABSENT;
+        return true;
+    }
+    return value != NULL && json_read_text(value, &place, min, max, fields->errors, ret_text);
 }
 
 bool json_read_int64(const json_t *value, const struct field_place *place, const char *type_code,
@@ -238,25 +250,28 @@ bool json_fields_money(struct json_fields *fields, const char *name, enum presen
     return good;
 }
 
+bool json_read_array(const json_t *value, const struct field_place *place, size_t min, size_t max,
+                     struct field_errors *errors)
+{
+    if (!json_is_array(value)) {
+        field_errors_add(errors, place, FIELD_INVALID_TYPE, "Must be an array.");
+        return false;
+    }
+    size_t count = json_array_size(value);
+    if (count < min || count > max) {
+        field_errors_add(errors, place, FIELD_INVALID_LENGTH, "Must have %zu to %zu elements, has %zu.", min, max,
+                         count);
+        return false;
+    }
+    return true;
+}
+
 const json_t *json_fields_array(struct json_fields *fields, const char *name, enum presence presence, size_t min,
                                 size_t max)
 {
     const struct field_place place = {.parent = fields->place, .name = name};
     const json_t *value = json_fields_get(fields, name, presence);
-    if (value == NULL) {
-        return NULL;
-    }
-    if (!json_is_array(value)) {
-        field_errors_add(fields->errors, &place, FIELD_INVALID_TYPE, "Must be an array.");
-        return NULL;
-    }
-    size_t count = json_array_size(value);
-    if (count < min || count > max) {
-        field_errors_add(fields->errors, &place, FIELD_INVALID_LENGTH, "Must have %zu to %zu elements, has %zu.", min,
-                         max, count);
-        return NULL;
-    }
-    return value;
+    return value != NULL && json_read_array(value, &place, min, max, fields->errors) ? value : NULL;
 }
 
 static struct text dump(const json_t *value, size_t flags, struct arena *arena)
@@ -311,6 +326,11 @@ bool json_fields_metadata(struct json_fields *fields, const char *name, struct t
     }
     *ret_json = dump(object, JSON_COMPACT | JSON_PRESERVE_ORDER, fields->errors->arena);
     return true;
+}
+
+bool json_value_is_null(const struct json_t *value)
+{
+    return json_is_null(value);
 }
 
 size_t json_array_count(const struct json_t *array)

@@ -46,6 +46,9 @@ const struct json_t *json_fields_get(struct json_fields *fields, const char *nam
 /* UTF-8 without control characters, of min to max bytes. */
 bool json_fields_text(struct json_fields *fields, const char *name, enum presence presence, size_t min, size_t max,
                       struct text *ret_text);
+/* The same where null stands for "none": an absent text. */
+bool json_fields_text_or_null(struct json_fields *fields, const char *name, size_t min, size_t max,
+                              struct text *ret_text);
 /* Written as an integer: 1.0 and 1e0 are refused. */
 bool json_fields_int64(struct json_fields *fields, const char *name, enum presence presence, int64_t min, int64_t max,
                        int64_t *ret_value);
@@ -58,6 +61,9 @@ bool json_fields_money(struct json_fields *fields, const char *name, enum presen
 /* An array of min to max elements; NULL otherwise. */
 const struct json_t *json_fields_array(struct json_fields *fields, const char *name, enum presence presence, size_t min,
                                        size_t max);
+/* The same of a value at a place. */
+bool json_read_array(const struct json_t *value, const struct field_place *place, size_t min, size_t max,
+                     struct field_errors *errors);
 /* An object of short texts, as compact JSON in the order it was sent. */
 bool json_fields_metadata(struct json_fields *fields, const char *name, struct text *ret_json);
 
@@ -65,6 +71,11 @@ bool json_fields_metadata(struct json_fields *fields, const char *name, struct t
 bool json_read_int64(const struct json_t *value, const struct field_place *place, const char *type_code,
                      const char *range_code, int64_t min, int64_t max, struct field_errors *errors, int64_t *ret_value);
 
+/* The same for a text. */
+bool json_read_text(const struct json_t *value, const struct field_place *place, size_t min, size_t max,
+                    struct field_errors *errors, struct text *ret_text);
+
+bool json_value_is_null(const struct json_t *value); /* NULL is none */
 size_t json_array_count(const struct json_t *array);
 const struct json_t *json_array_element(const struct json_t *array, size_t index);
 /* An object, but for one field, as compact JSON with sorted keys: equal texts are equal requests. */

@@ -1,4 +1,3 @@
-#include "api/if_match.h"
 #include "api/list.h"
 #include "api/render.h"
 #include "api/resources.h"
@@ -90,16 +89,6 @@ void product_create_handle(struct call *call)
     call_submit_command(call);
 }
 
-static void read_condition(struct call *call, struct version_condition *condition)
-{
-    static const char NAME[] = "If-Match";
-    size_t count = http_request_header_count(call->request, NAME);
-    if (count > 1 ||
-        (count == 1 && !if_match_parse(http_request_header(call->request, NAME), call->request->arena, condition))) {
-        query_error(&call->errors, NAME, "Must be sent once, as a list of entity tags or as *.");
-    }
-}
-
 void product_update_handle(struct call *call)
 {
     call->command.kind = COMMAND_UPDATE_PRODUCT;
@@ -108,7 +97,7 @@ void product_update_handle(struct call *call)
     json_fields_begin(&fields, call->json, NULL, &call->errors);
     (void)json_fields_text(&fields, "title", FIELD_OPTIONAL, 1, TITLE_BYTES_MAX, &update->title);
     json_fields_end(&fields);
-    read_condition(call, &update->condition);
+    call_read_condition(call, &update->condition);
     if (call_take_id(call, OUTCOME_PRODUCT_NOT_FOUND, &update->product_id)) {
         call_submit_command(call);
     }
@@ -127,7 +116,7 @@ void variant_update_handle(struct call *call)
     update->has_low_stock_threshold = json_fields_int64_or_null(&fields, "low_stock_threshold", 0, STOCK_QUANTITY_MAX,
                                                                 -1, &update->low_stock_threshold);
     json_fields_end(&fields);
-    read_condition(call, &update->condition);
+    call_read_condition(call, &update->condition);
     if (call_take_sku(call, &update->sku)) {
         call_submit_command(call);
     }

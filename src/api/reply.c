@@ -5,6 +5,7 @@
 
 #include "api/problem.h"
 #include "api/render.h"
+#include "api/render_jobs.h"
 
 struct reply_row {
     int status;
@@ -24,7 +25,22 @@ static const struct reply_row REPLIES[OUTCOME_CODE_COUNT] = {
     [OUTCOME_PRODUCT_UPDATED] = {.status = 200},
     [OUTCOME_VARIANT_UPDATED] = {.status = 200},
     [OUTCOME_PRODUCTS_IMPORTED] = {.status = 200},
-    [OUTCOME_REPLAYED] = {.status = 201}, /* an order's creation; other records carry their own */
+    [OUTCOME_JOBS_ENQUEUED] = {.status = 200},
+    [OUTCOME_JOBS_CLAIMED] = {.status = 200},
+    [OUTCOME_JOBS_FINISHED] = {.status = 200},
+    [OUTCOME_JOBS_RENEWED] = {.status = 200},
+    [OUTCOME_JOB_SCHEDULED] = {.status = 200},
+    [OUTCOME_JOB_CANCELLED] = {.status = 200},
+    [OUTCOME_QUEUE_UPDATED] = {.status = 200},
+    [OUTCOME_SCHEDULE_KNOWN] = {.status = 200},
+    [OUTCOME_PRUNED] = {.status = 200},
+    [OUTCOME_PAYMENTS_NOTIFIED] = {.status = 200},
+    [OUTCOME_ENDPOINT_CREATED] = {.status = 201},
+    [OUTCOME_ENDPOINT_UPDATED] = {.status = 200},
+    [OUTCOME_ENDPOINT_DELETED] = {.status = 204},
+    [OUTCOME_SECRET_ROTATED] = {.status = 200},
+    [OUTCOME_DELIVERY_QUEUED] = {.status = 201}, /* a test's: 202 */
+    [OUTCOME_REPLAYED] = {.status = 201},        /* an order's creation; other records carry their own */
     [OUTCOME_UNKNOWN_SKU] = {422, "A SKU is not known.", "See lines for which."},
     [OUTCOME_MIXED_CURRENCIES] = {422, "The lines have different currencies.",
                                   "All lines of one order must be priced in one currency."},
@@ -57,6 +73,18 @@ static const struct reply_row REPLIES[OUTCOME_CODE_COUNT] = {
     [OUTCOME_STOCK_CHANGED] = {409, "The stock is not what was expected.", "Decide again by the present quantities."},
     [OUTCOME_STOCK_TOO_LARGE] = {422, "The stock would be too large.",
                                  "A stock level holds at most 1000000000000 units."},
+    [OUTCOME_JOB_NOT_FOUND] = {404, "There is no such job.", "No job has this id; finished ones are kept for a while."},
+    [OUTCOME_JOB_STATE] = {409, "The job is not in a state for that.",
+                           "A dead job can be retried, a scheduled one cancelled or promoted, a finished delivery "
+                           "redelivered."},
+    [OUTCOME_JOB_IS_BOUND] = {409, "Payment timeouts go with their orders.",
+                              "Pay, cancel or extend the order; this queue has no settings."},
+    [OUTCOME_JOB_KEY_TAKEN] = {409, "Another job is scheduled under the same key.",
+                               "Of one kind at most one job is scheduled under a key."},
+    [OUTCOME_QUEUE_NOT_FOUND] = {404, "There is no such queue.", "No queue of this name has jobs or settings."},
+    [OUTCOME_ENDPOINT_NOT_FOUND] = {404, "There is no such webhook endpoint.", "No webhook endpoint has this id."},
+    [OUTCOME_ENDPOINT_LIMIT] = {409, "There are too many webhook endpoints.", "There may be at most 100; delete one."},
+    [OUTCOME_ENDPOINT_DISABLED] = {409, "The webhook endpoint is disabled.", "Enable it first."},
     [OUTCOME_IDEMPOTENCY_KEY_REUSED] = {422, "The idempotency key stands for another request.",
                                         "Method, path and body must be the same; use a new key for a new request."},
     [OUTCOME_BUSY] = {503, "The server is busy.", "The queue is full; nothing was changed. Try again in a moment."},
@@ -70,6 +98,16 @@ static const struct reply_row REPLIES[OUTCOME_CODE_COUNT] = {
 int reply_status(enum outcome_code code)
 {
     return REPLIES[code].status;
+}
+
+const char *reply_title(enum outcome_code code)
+{
+    return REPLIES[code].title;
+}
+
+const char *reply_detail(enum outcome_code code)
+{
+    return REPLIES[code].detail;
 }
 
 /* What the order looks like where it is not the answer itself. */
@@ -108,6 +146,15 @@ static void unknown_sku_errors(struct json_writer *json, const struct outcome *o
                                          .detail = TEXT_LITERAL("No variant has this SKU.")};
     }
     problem_write_errors_member(json, errors, outcome->line_count);
+}
+
+/* Of what If-Match was about. */
+static int64_t present_version(const struct outcome *outcome)
+{
+    if (outcome->endpoint != NULL) {
+        return outcome->endpoint->version;
+    }
+    return outcome->product != NULL ? outcome->product->version : outcome->variant->version;
 }
 
 /* The fields that let a program act. */
@@ -149,8 +196,12 @@ static void refusal_members(struct json_writer *json, const struct outcome *outc
         json_string_field(json, "sku", outcome->sku);
         break;
     case OUTCOME_VERSION_MISMATCH:
-        json_int64_field(json, "version",
-                         outcome->product != NULL ? outcome->product->version : outcome->variant->version);
+        json_int64_field(json, "version", present_version(outcome));
+        break;
+    case OUTCOME_JOB_STATE:
+    case OUTCOME_JOB_KEY_TAKEN:
+        json_key(json, "job");
+        render_job(json, outcome->job, WITHOUT_LOG);
         break;
     case OUTCOME_STOCK_IS_RESERVED:
     case OUTCOME_STOCK_CHANGED:
@@ -222,6 +273,46 @@ static struct text location_of(struct arena *arena, const char *collection, stru
     return (struct text){bytes, collection_length + UUID_TEXT_LENGTH};
 }
 
+/* Where the outcome is about jobs, their queues, or webhooks; false where it is not. */
+static bool render_of_jobs(struct json_writer *json, const struct command *command, const struct outcome *outcome,
+                           struct arena *arena, struct kept_answer *head)
+{
+    switch (outcome->code) {
+    case OUTCOME_JOB_SCHEDULED:
+    case OUTCOME_JOB_CANCELLED:
+        render_job(json, outcome->job, WITHOUT_LOG);
+        return true;
+    case OUTCOME_QUEUE_UPDATED:
+        render_queue_settings(json, outcome->queue);
+        return true;
+    case OUTCOME_ENDPOINT_CREATED:
+    case OUTCOME_SECRET_ROTATED:
+        render_endpoint(json, outcome->endpoint, outcome->queue, WITH_SECRET);
+        head->version = outcome->endpoint->version;
+        if (outcome->code == OUTCOME_ENDPOINT_CREATED) {
+            head->location = location_of(arena, "/v1/webhook_endpoints/", outcome->endpoint->id);
+        }
+        return true;
+    case OUTCOME_ENDPOINT_UPDATED:
+        render_endpoint(json, outcome->endpoint, outcome->queue, WITHOUT_SECRET);
+        head->version = outcome->endpoint->version;
+        return true;
+    case OUTCOME_ENDPOINT_DELETED: /* 204 */
+        return true;
+    case OUTCOME_DELIVERY_QUEUED:
+        head->location = location_of(arena, "/v1/webhook_deliveries/", outcome->job->id);
+        if (command->kind == COMMAND_TEST_ENDPOINT) {
+            head->status = 202;
+            render_job(json, outcome->job, WITHOUT_LOG);
+        } else {
+            render_delivery(json, outcome->job);
+        }
+        return true;
+    default:
+        return false;
+    }
+}
+
 void reply_render(const struct command *command, const struct outcome *outcome, struct arena *arena,
                   struct buffer *body, struct kept_answer *ret_head)
 {
@@ -273,7 +364,9 @@ void reply_render(const struct command *command, const struct outcome *outcome, 
         }
         break;
     default:
-        write_refusal(&json, outcome, arena);
+        if (!render_of_jobs(&json, command, outcome, arena, &head)) {
+            write_refusal(&json, outcome, arena);
+        }
         break;
     }
     *ret_head = head;

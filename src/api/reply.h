@@ -12,6 +12,9 @@
 
 /* The HTTP status of an outcome; OUTCOME_REPLAYED has that of its record. */
 int reply_status(enum outcome_code code);
+/* A refusal in words: what is wrong, and what to do about it. NULL of a success. */
+const char *reply_title(enum outcome_code code);
+const char *reply_detail(enum outcome_code code);
 
 /* Writes the body, and sets status, location (in the arena) and version; ret_head->body is left absent. */
 void reply_render(const struct command *command, const struct outcome *outcome, struct arena *arena,

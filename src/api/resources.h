@@ -42,6 +42,41 @@ extern const char *const ORDER_EVENT_LIST_PARAMETERS[];
 void event_list_handle(struct call *call);
 void order_event_list_handle(struct call *call);
 
+/* event_stream.c */
+extern const char *const EVENT_STREAM_PARAMETERS[];
+void event_stream_handle(struct call *call);
+
+/* jobs.c */
+extern const char *const JOB_LIST_PARAMETERS[];
+void job_list_handle(struct call *call);
+void job_get_handle(struct call *call);
+void job_retry_handle(struct call *call);
+void job_cancel_handle(struct call *call);
+void job_promote_handle(struct call *call);
+
+/* queues.c */
+void queue_list_handle(struct call *call);
+void queue_update_handle(struct call *call);
+void queue_pause_handle(struct call *call);
+void queue_resume_handle(struct call *call);
+void schedule_list_handle(struct call *call);
+
+/* webhook_endpoints.c */
+extern const char *const ENDPOINT_LIST_PARAMETERS[];
+void endpoint_create_handle(struct call *call);
+void endpoint_list_handle(struct call *call);
+void endpoint_get_handle(struct call *call);
+void endpoint_update_handle(struct call *call);
+void endpoint_delete_handle(struct call *call);
+void endpoint_test_handle(struct call *call);
+void endpoint_rotate_secret_handle(struct call *call);
+
+/* webhook_deliveries.c */
+extern const char *const DELIVERY_LIST_PARAMETERS[];
+void delivery_list_handle(struct call *call);
+void delivery_get_handle(struct call *call);
+void delivery_redeliver_handle(struct call *call);
+
 /* operations.c */
 void health_handle(struct call *call);
 void readiness_handle(struct call *call);

@@ -28,6 +28,31 @@ const struct route ROUTES[] = {
     {HTTP_METHOD_PATCH, "/v1/variants/{sku}", ACCESS_ADMIN, BODY_REQUIRED, NULL, variant_update_handle},
     {HTTP_METHOD_GET, "/v1/reservations", ACCESS_READ, BODY_NONE, RESERVATION_LIST_PARAMETERS, reservation_list_handle},
     {HTTP_METHOD_GET, "/v1/events", ACCESS_READ, BODY_NONE, EVENT_LIST_PARAMETERS, event_list_handle},
+    {HTTP_METHOD_GET, "/v1/events/stream", ACCESS_READ, BODY_NONE, EVENT_STREAM_PARAMETERS, event_stream_handle},
+    {HTTP_METHOD_GET, "/v1/jobs", ACCESS_READ, BODY_NONE, JOB_LIST_PARAMETERS, job_list_handle},
+    {HTTP_METHOD_GET, "/v1/jobs/{job_id}", ACCESS_READ, BODY_NONE, NULL, job_get_handle},
+    {HTTP_METHOD_POST, "/v1/jobs/{job_id}/retry", ACCESS_ADMIN, BODY_OPTIONAL, NULL, job_retry_handle},
+    {HTTP_METHOD_POST, "/v1/jobs/{job_id}/cancel", ACCESS_ADMIN, BODY_OPTIONAL, NULL, job_cancel_handle},
+    {HTTP_METHOD_POST, "/v1/jobs/{job_id}/promote", ACCESS_ADMIN, BODY_OPTIONAL, NULL, job_promote_handle},
+    {HTTP_METHOD_GET, "/v1/queues", ACCESS_READ, BODY_NONE, NULL, queue_list_handle},
+    {HTTP_METHOD_PATCH, "/v1/queues/{queue}", ACCESS_ADMIN, BODY_REQUIRED, NULL, queue_update_handle},
+    {HTTP_METHOD_POST, "/v1/queues/{queue}/pause", ACCESS_ADMIN, BODY_OPTIONAL, NULL, queue_pause_handle},
+    {HTTP_METHOD_POST, "/v1/queues/{queue}/resume", ACCESS_ADMIN, BODY_OPTIONAL, NULL, queue_resume_handle},
+    {HTTP_METHOD_GET, "/v1/schedules", ACCESS_READ, BODY_NONE, NULL, schedule_list_handle},
+    {HTTP_METHOD_POST, "/v1/webhook_endpoints", ACCESS_ADMIN, BODY_REQUIRED, NULL, endpoint_create_handle},
+    {HTTP_METHOD_GET, "/v1/webhook_endpoints", ACCESS_READ, BODY_NONE, ENDPOINT_LIST_PARAMETERS, endpoint_list_handle},
+    {HTTP_METHOD_GET, "/v1/webhook_endpoints/{endpoint_id}", ACCESS_READ, BODY_NONE, NULL, endpoint_get_handle},
+    {HTTP_METHOD_PATCH, "/v1/webhook_endpoints/{endpoint_id}", ACCESS_ADMIN, BODY_REQUIRED, NULL,
+     endpoint_update_handle},
+    {HTTP_METHOD_DELETE, "/v1/webhook_endpoints/{endpoint_id}", ACCESS_ADMIN, BODY_NONE, NULL, endpoint_delete_handle},
+    {HTTP_METHOD_POST, "/v1/webhook_endpoints/{endpoint_id}/test", ACCESS_ADMIN, BODY_OPTIONAL, NULL,
+     endpoint_test_handle},
+    {HTTP_METHOD_POST, "/v1/webhook_endpoints/{endpoint_id}/rotate_secret", ACCESS_ADMIN, BODY_OPTIONAL, NULL,
+     endpoint_rotate_secret_handle},
+    {HTTP_METHOD_GET, "/v1/webhook_deliveries", ACCESS_READ, BODY_NONE, DELIVERY_LIST_PARAMETERS, delivery_list_handle},
+    {HTTP_METHOD_GET, "/v1/webhook_deliveries/{delivery_id}", ACCESS_READ, BODY_NONE, NULL, delivery_get_handle},
+    {HTTP_METHOD_POST, "/v1/webhook_deliveries/{delivery_id}/redeliver", ACCESS_ADMIN, BODY_OPTIONAL, NULL,
+     delivery_redeliver_handle},
     {HTTP_METHOD_GET, "/healthz", ACCESS_OPERATIONS, BODY_NONE, NULL, health_handle},
     {HTTP_METHOD_GET, "/readyz", ACCESS_OPERATIONS, BODY_NONE, NULL, readiness_handle},
     {HTTP_METHOD_GET, "/metrics", ACCESS_OPERATIONS, BODY_NONE, NULL, metrics_handle},
@@ -99,6 +124,8 @@ const char *routes_method_name(enum http_method method)
         return "POST";
     case HTTP_METHOD_PATCH:
         return "PATCH";
+    case HTTP_METHOD_DELETE:
+        return "DELETE";
     default:
         assert(!"no route has this method");
         return "";

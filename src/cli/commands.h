@@ -10,6 +10,7 @@ int command_migrate(int argument_count, char **arguments);
 int command_import(int argument_count, char **arguments);
 int command_audit(int argument_count, char **arguments);
 int command_rush(int argument_count, char **arguments);
+int command_jobs(int argument_count, char **arguments);
 int command_keys(int argument_count, char **arguments);
 int command_version(int argument_count, char **arguments);
 

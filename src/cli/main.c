@@ -18,6 +18,7 @@ static const struct command_entry COMMANDS[] = {
     {"serve", "take orders over HTTP", command_serve},
     {"work", "run jobs only, beside servers", command_work},
     {"import", "bring a catalogue in from a CSV file or another database", command_import},
+    {"jobs", "see, retry, cancel and pause background jobs", command_jobs},
     {"keys", "create, list and revoke API keys", command_keys},
     {"migrate", "bring a database to this program's schema", command_migrate},
     {"audit", "check every invariant over a whole database", command_audit},

@@ -91,7 +91,7 @@ static bool read_unsaid(const struct option *option, void *settings)
 {
     char name[NAME_BYTES_MAX];
     environment_name(option, name);
-    const char *value = getenv(name);
+    const char *value = option->only_typed ? NULL : getenv(name);
     if (value != NULL && *value != '\0') {
         return read_value(option, name, value, settings);
     }
@@ -119,6 +119,9 @@ static void print_option(const struct option *option)
         size_t length = strcspn(line, "\n");
         printf("%*s%.*s\n", line == option->help ? 0 : HELP_COLUMN, "", (int)length, line);
         line += length + (line[length] == '\n');
+    }
+    if (option->only_typed) {
+        return;
     }
     environment_name(option, environment);
     printf("%*s[%s%s%s]\n", HELP_COLUMN, "", environment, option->default_value != NULL ? ", default " : "",

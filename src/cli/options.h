@@ -27,6 +27,7 @@ struct option {
     int64_t max;
     enum option_type type;
     bool required;
+    bool only_typed; /* not from the environment, where another command may mean something else by the name */
 };
 
 struct command_usage {

@@ -94,6 +94,11 @@ static const struct option OPTIONS[] = {
      .min = 1,
      .max = 3600,
      .help = "from the first byte of a request to its last, and for\na client to take its answer"},
+    {.name = "no-jobs",
+     .type = OPTION_FLAG,
+     .offset = FIELD(no_jobs),
+     .help = "leave background jobs to `holdfast work`; holds end\non time all the same"},
+    JOB_OPTIONS,
 };
 
 static const struct command_usage USAGE = {

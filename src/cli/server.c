@@ -3,7 +3,9 @@
  *   http server --> api --> committer (its own thread) --> store's writing side
  *        (loop thread)  \-> reader pool (its own threads) --> store's readers
  *
- * A worker that listens nowhere is the committer alone. */
+ *   job runner (its own thread) --> committer, and out to webhook endpoints
+ *
+ * A worker that listens nowhere is the job runner and the committer alone. */
 
 #include "cli/server.h"
 
@@ -25,6 +27,9 @@
 #include "engine/engine_metrics.h"
 #include "engine/reader_pool.h"
 #include "http/server.h"
+#include "jobs/job_kinds.h"
+#include "jobs/job_runner.h"
+#include "jobs/webhook_signature.h"
 
 #define MIB (INT64_C(1024) * 1024)
 #define HEADER_BYTES_MAX (16 * 1024)
@@ -58,6 +63,9 @@ struct server {
     int64_t drain_until_us;
     bool is_drained; /* no connection is left */
     struct committer *committer;
+    struct job_metrics job_metrics;
+    struct job_runner *runner; /* NULL: it runs no jobs */
+    struct job_kinds *kinds;
     /* NULL where it listens nowhere: */
     struct api *api;
     struct reader_pool *readers;
@@ -71,7 +79,7 @@ static bool open_store(struct server *server, struct fault *fault)
     const struct store_options options = {
         .read_location = server->settings->read_database,
         .create = server->role == SERVER_SHOP,
-        .serve = true,
+        .serve = server->role == SERVER_SHOP,
         .cache_bytes = (size_t)(server->settings->cache_mib * MIB),
     };
     if (!database_open_migrated(&server->database, &options, server->settings->migrate, &server->migration, fault)) {
@@ -96,6 +104,19 @@ static bool load_keys(struct server *server, struct fault *fault)
     return ok;
 }
 
+static void write_job_metrics(void *context, struct buffer *out)
+{
+    const struct server *server = context;
+    job_metrics_write(&server->job_metrics, out);
+}
+
+static struct text make_webhook_secret(struct arena *arena)
+{
+    char secret[WEBHOOK_SECRET_LENGTH + 1];
+    webhook_secret_make(secret);
+    return arena_text(arena, text_from_c(secret));
+}
+
 static bool start_api(struct server *server, struct fault *fault)
 {
     const struct api_options options = {
@@ -107,7 +128,11 @@ static bool start_api(struct server *server, struct fault *fault)
         .listener_is_loopback = server->address.is_loopback,
         .insecure = server->settings->insecure,
         .operations_only = server->role == SERVER_WORKER,
+        .webhook_allow_private = server->settings->webhook_allow_private,
+        .make_webhook_secret = make_webhook_secret,
         .log_requests = server->settings->log_requests,
+        .write_metrics = server->runner == NULL ? NULL : write_job_metrics,
+        .metrics_context = server,
     };
     server->api = api_new(&options);
     return load_keys(server, fault);
@@ -132,18 +157,73 @@ static void ignore_completed(void *context)
     (void)context;
 }
 
+#define WEBHOOK_ANSWER_BYTES_MAX (64 * 1024)
+#define WEBHOOK_EXCERPT_BYTES 300
+#define WEBHOOK_CONNECT_MS_MAX 5000
+#define WEBHOOK_BACKOFF_MS_MAX (INT64_C(12) * 60 * 60 * 1000)
+#define HOUR_MS (INT64_C(60) * 60 * 1000)
+
+static bool make_runner(struct server *server, struct fault *fault)
+{
+    const struct server_settings *settings = server->settings;
+    int64_t timeout_ms = settings->webhook_timeout_seconds * 1000;
+    const struct job_runner_options options = {
+        .ops = server->database.ops,
+        .store = server->database.store,
+        .concurrency_max = (size_t)settings->job_concurrency,
+        .lease_ms = settings->job_lease_seconds * 1000,
+        .notice_lead_ms = settings->payment_due_soon_seconds * 1000,
+        .http = {.allow_private = settings->webhook_allow_private,
+                 .allow_http = settings->webhook_allow_private,
+                 .connect_timeout_ms = timeout_ms < WEBHOOK_CONNECT_MS_MAX ? timeout_ms : WEBHOOK_CONNECT_MS_MAX,
+                 .total_timeout_ms = timeout_ms,
+                 .response_bytes_max = WEBHOOK_ANSWER_BYTES_MAX,
+                 .excerpt_bytes_max = WEBHOOK_EXCERPT_BYTES,
+                 .concurrency_max = (size_t)settings->job_concurrency,
+                 .user_agent = "Holdfast",
+                 .ca_bundle_path = settings->webhook_ca_file},
+        .metrics = &server->job_metrics,
+    };
+    return settings->no_jobs || job_runner_new(&options, &server->runner, fault);
+}
+
+static bool start_runner(struct server *server, struct fault *fault)
+{
+    const struct server_settings *settings = server->settings;
+    const struct job_kinds_options options = {
+        .ops = server->database.ops,
+        .store = server->database.store,
+        .runner = server->runner,
+        .metrics = &server->job_metrics,
+        .webhook_retry = {.backoff_ms = settings->webhook_backoff_ms, .backoff_ms_max = WEBHOOK_BACKOFF_MS_MAX},
+        .finished_keep_ms = settings->job_keep_hours * HOUR_MS,
+        .finished_keep = (size_t)settings->job_keep_max,
+        .dead_keep_ms = settings->dead_job_keep_days * 24 * HOUR_MS,
+        .event_keep_ms = settings->event_keep_days * 24 * HOUR_MS,
+        .prune_cron = settings->prune_schedule,
+        .time_zone = settings->time_zone,
+    };
+    return server->runner == NULL ||
+           (job_kinds_new(&options, &server->kinds, fault) && job_kinds_start(server->kinds, server->committer, fault));
+}
+
 static bool start_committer(struct server *server, struct fault *fault)
 {
     const struct committer_options options = {
         .ops = server->database.ops,
         .store = server->database.store,
-        .policy = {.hold_seconds_max = server->settings->max_hold_seconds},
+        .policy = {.hold_seconds_max = server->settings->max_hold_seconds,
+                   .webhook_attempts_max = server->settings->webhook_attempts,
+                   .webhook_disable_after_ms = server->settings->webhook_disable_hours * HOUR_MS},
         .queue_weight_max = (size_t)server->settings->queue_max,
         .batch_weight_max = (size_t)server->settings->batch_max,
         .sweep_max = SWEEP_MAX,
         .metrics = &server->metrics,
         .completed = server->api == NULL ? ignore_completed : api_notify,
         .context = server->api,
+        .appended = server->api == NULL ? NULL : api_notify_appended,
+        .jobs_changed = server->runner == NULL ? NULL : job_runner_notify,
+        .jobs_context = server->runner,
     };
     return committer_start(&options, &server->committer, fault);
 }
@@ -171,14 +251,14 @@ static bool start_http(struct server *server, struct fault *fault)
 /* False, with a fault: something could not be started; what was is for stop_server to take apart. */
 static bool start_everything(struct server *server, struct fault *fault)
 {
-    if (!open_store(server, fault)) {
+    if (!open_store(server, fault) || !make_runner(server, fault)) {
         return false;
     }
     if (server->settings->listen == NULL) {
-        return start_committer(server, fault);
+        return start_committer(server, fault) && start_runner(server, fault);
     }
     if (!start_api(server, fault) || !start_readers(server, fault) || !start_committer(server, fault) ||
-        !start_http(server, fault)) {
+        !start_runner(server, fault) || !start_http(server, fault)) {
         return false;
     }
     api_attach(server->api, server->committer, server->readers, server->http);
@@ -224,11 +304,15 @@ static void on_drained(void *context)
 static void check_drain(uv_timer_t *timer)
 {
     struct server *server = timer->data;
-    bool is_done = server->is_drained && (server->api == NULL || api_is_idle(server->api));
+    bool is_done = server->is_drained && (server->api == NULL || api_is_idle(server->api)) &&
+                   (server->runner == NULL || job_runner_is_idle(server->runner));
     if (!is_done && clock_monotonic_us() >= server->drain_until_us) {
-        log_message(LOG_WARN, "drain_timed_out", "%zu connections and %zu requests are cut off",
-                    http_server_stats(server->http).connections_open,
-                    http_server_stats(server->http).requests_in_flight);
+        struct http_server_stats http = {0};
+        if (server->http != NULL) {
+            http = http_server_stats(server->http);
+        }
+        log_message(LOG_WARN, "drain_timed_out", "%zu connections and %zu requests are cut off", http.connections_open,
+                    http.requests_in_flight);
         is_done = true;
     }
     if (is_done) {
@@ -250,6 +334,9 @@ static void begin_drain(uv_signal_t *handle, int signal_number)
     sigaction(SIGINT, &at_once, NULL);
 
     server->drain_until_us = clock_monotonic_us() + server->settings->drain_seconds * 1000000;
+    if (server->runner != NULL) { /* a little earlier, so that what is handed back is written */
+        job_runner_drain(server->runner, server->drain_until_us - server->settings->drain_seconds * 1000000 / 5);
+    }
     if (server->http == NULL) {
         server->is_drained = true;
     } else {
@@ -284,6 +371,9 @@ static void listen_to_signals(struct server *server)
  * their answers, where anybody still waits, go out in the one turn of the loop. */
 static void stop_server(struct server *server)
 {
+    if (server->runner != NULL) {
+        job_runner_stop(server->runner);
+    }
     if (server->committer != NULL) {
         committer_stop(server->committer);
     }
@@ -301,6 +391,8 @@ static void stop_server(struct server *server)
     uv_close((uv_handle_t *)&server->interrupt, NULL);
     uv_close((uv_handle_t *)&server->drain_check, NULL);
     uv_run(&server->loop, UV_RUN_DEFAULT);
+    job_runner_free(server->runner);
+    job_kinds_free(server->kinds);
     if (server->committer != NULL) {
         committer_free(server->committer);
     }

@@ -14,14 +14,19 @@ static const struct option OPTIONS[] = {
              "Another address than that\nof a server beside it"},
     LOG_LEVEL_OPTION,
     CACHE_OPTION,
+    NUMBER_OPTION("drain-seconds", drain_seconds, "SECONDS", "10", 0, 3600,
+                  "after SIGTERM: how long jobs may take to finish\nbefore they are handed back"),
+    JOB_OPTIONS,
 };
 
 static const struct command_usage USAGE = {
     .name = "work",
-    .about = "Runs jobs and takes no orders: releases what payment timeouts have left behind, as serve does, too.\n"
-             "On PostgreSQL any number may run beside any number of servers, so that holds end on time even while no\n"
-             "server is up. A SQLite database has one process that serves it: there, serve alone is enough.\n"
-             "SIGTERM or SIGINT ends it; it logs JSON, a line an event, to standard error.",
+    .about =
+        "Runs background jobs and takes no orders: delivers webhooks, prunes what is old, and releases what payment\n"
+        "timeouts have left behind. Serve does so, too, unless it is told not to (--no-jobs). Any number may run\n"
+        "beside a server, and beside any number of them on PostgreSQL.\n"
+        "SIGTERM or SIGINT ends it: jobs that run may finish, the others are handed back. It logs JSON, a line an\n"
+        "event, to standard error.",
     .examples = "  holdfast work --database postgresql://shop@db/shop\n"
                 "  holdfast work --database postgresql://shop@db/shop --listen 127.0.0.1:9090\n"
                 "  curl http://127.0.0.1:9090/metrics",
@@ -34,9 +39,8 @@ int command_work(int argument_count, char **arguments)
     /* Nobody sends it orders, and only probes ask it anything. */
     struct server_settings settings = {
         .max_hold_seconds = HOLD_SECONDS_MAX_DEFAULT,
-        .drain_seconds = 10,
         .queue_max = 1,
-        .batch_max = 1,
+        .batch_max = 1000,
         .connections_max = 100,
         .idle_timeout_seconds = 75,
         .request_timeout_seconds = 15,

@@ -82,19 +82,6 @@ void create_product_decide(struct facts *facts, const struct create_product *com
     ret_outcome->product = product_snapshot(facts->arena, product);
 }
 
-static bool condition_holds(const struct version_condition *condition, int64_t version)
-{
-    if (!condition->is_set) {
-        return true;
-    }
-    for (size_t i = 0; i < condition->version_count; i++) {
-        if (condition->versions[i] == version) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void update_product_decide(struct facts *facts, const struct update_product *command, struct outcome *ret_outcome)
 {
     memset(ret_outcome, 0, sizeof(*ret_outcome));
@@ -103,7 +90,7 @@ void update_product_decide(struct facts *facts, const struct update_product *com
         ret_outcome->code = OUTCOME_PRODUCT_NOT_FOUND;
         return;
     }
-    if (!condition_holds(&command->condition, product->version)) {
+    if (!version_condition_holds(&command->condition, product->version)) {
         ret_outcome->code = OUTCOME_VERSION_MISMATCH;
     } else {
         ret_outcome->code = OUTCOME_PRODUCT_UPDATED;
@@ -150,7 +137,7 @@ void update_variant_decide(struct facts *facts, const struct update_variant *com
         ret_outcome->code = OUTCOME_VARIANT_NOT_FOUND;
         return;
     }
-    if (!condition_holds(&command->condition, variant->version)) {
+    if (!version_condition_holds(&command->condition, variant->version)) {
         ret_outcome->code = OUTCOME_VERSION_MISMATCH;
     } else {
         ret_outcome->code = OUTCOME_VARIANT_UPDATED;

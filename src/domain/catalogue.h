@@ -4,6 +4,7 @@
 /* Making and changing products and variants, one by one or by import. */
 
 #include "domain/outcome.h"
+#include "domain/version_condition.h"
 
 struct create_variant {
     struct text sku;
@@ -18,13 +19,6 @@ struct create_product {
     struct text title;
     const struct create_variant *variants; /* 1..PRODUCT_VARIANTS_MAX, SKUs distinct */
     size_t variant_count;
-};
-
-/* What If-Match asked for. */
-struct version_condition {
-    bool is_set;             /* false: unconditional */
-    const int64_t *versions; /* none of them: nothing matches (weak or foreign tags) */
-    size_t version_count;
 };
 
 struct update_product {

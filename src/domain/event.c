@@ -2,16 +2,24 @@
 
 #include "base/json_writer.h"
 #include "domain/facts.h"
+#include "domain/webhook_endpoint.h"
 
 /* Above the largest order's data: 100 lines of escaped SKUs. */
 #define EVENT_DATA_BYTES_MAX (256 * 1024)
 
 static const char *const EVENT_TYPE_NAMES[EVENT_TYPE_COUNT] = {
-    [EVENT_ORDER_CREATED] = "order.created",     [EVENT_ORDER_PAID] = "order.paid",
-    [EVENT_ORDER_CANCELLED] = "order.cancelled", [EVENT_ORDER_EXPIRED] = "order.expired",
-    [EVENT_ORDER_EXTENDED] = "order.extended",   [EVENT_PAYMENT_REFUND_DUE] = "payment.refund_due",
-    [EVENT_STOCK_ADJUSTED] = "stock.adjusted",   [EVENT_STOCK_LOW] = "stock.low",
-    [EVENT_STOCK_SOLD_OUT] = "stock.sold_out",   [EVENT_STOCK_BACK] = "stock.back",
+    [EVENT_ORDER_CREATED] = "order.created",
+    [EVENT_ORDER_PAID] = "order.paid",
+    [EVENT_ORDER_CANCELLED] = "order.cancelled",
+    [EVENT_ORDER_EXPIRED] = "order.expired",
+    [EVENT_ORDER_EXTENDED] = "order.extended",
+    [EVENT_PAYMENT_REFUND_DUE] = "payment.refund_due",
+    [EVENT_STOCK_ADJUSTED] = "stock.adjusted",
+    [EVENT_STOCK_LOW] = "stock.low",
+    [EVENT_STOCK_SOLD_OUT] = "stock.sold_out",
+    [EVENT_STOCK_BACK] = "stock.back",
+    [EVENT_ORDER_PAYMENT_DUE_SOON] = "order.payment_due_soon",
+    [EVENT_WEBHOOK_ENDPOINT_DISABLED] = "webhook_endpoint.disabled",
 };
 
 const char *event_type_name(enum event_type type)
@@ -147,6 +155,17 @@ void event_order_extended(struct facts *facts, struct order *order, int64_t prev
     draft_end(&draft, facts, EVENT_ORDER_EXTENDED, order);
 }
 
+void event_order_payment_due_soon(struct facts *facts, struct order *order)
+{
+    struct event_draft draft;
+    draft_begin(&draft);
+    write_order_id(&draft.json, order);
+    json_string_field(&draft.json, "customer_id", order->customer_id);
+    write_money(&draft.json, "total", order->total);
+    json_time_field(&draft.json, "expires_at", order->expires_at_ms);
+    draft_end(&draft, facts, EVENT_ORDER_PAYMENT_DUE_SOON, order);
+}
+
 void event_payment_refund_due(struct facts *facts, struct order *order, const struct payment *payment)
 {
     struct event_draft draft;
@@ -166,6 +185,17 @@ void event_stock_adjusted(struct facts *facts, const struct movement *movement)
     json_c_field(&draft.json, "reason", movement_reason_name(movement->reason));
     json_string_field(&draft.json, "reference", movement->reference);
     draft_end(&draft, facts, EVENT_STOCK_ADJUSTED, NULL);
+}
+
+void event_webhook_endpoint_disabled(struct facts *facts, const struct webhook_endpoint *endpoint)
+{
+    struct event_draft draft;
+    char id[UUID_TEXT_LENGTH + 1];
+    uuid_format(endpoint->id, id);
+    draft_begin(&draft);
+    json_c_field(&draft.json, "endpoint_id", id);
+    json_string_field(&draft.json, "reason", endpoint->disabled_reason);
+    draft_end(&draft, facts, EVENT_WEBHOOK_ENDPOINT_DISABLED, NULL);
 }
 
 static void append_level_event(struct facts *facts, enum event_type type, const struct variant *variant)

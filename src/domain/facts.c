@@ -9,14 +9,24 @@ static struct text id_key(const struct uuid *id)
     return (struct text){(const char *)id->bytes, sizeof(id->bytes)};
 }
 
-/* Neither a customer id nor a SKU has a NUL byte (both refuse controls), so NUL keeps pairs apart. */
+/* Neither half has a NUL byte (all of them refuse controls), so NUL keeps them apart. */
+static struct text pair_key(struct arena *arena, struct text first, struct text second)
+{
+    char *bytes = arena_alloc(arena, first.length + 1 + second.length);
+    memcpy(bytes, first.bytes, first.length);
+    bytes[first.length] = '\0';
+    memcpy(bytes + first.length + 1, second.bytes, second.length);
+    return (struct text){bytes, first.length + 1 + second.length};
+}
+
 static struct text purchase_key(struct arena *arena, struct text customer_id, struct text sku)
 {
-    char *bytes = arena_alloc(arena, customer_id.length + 1 + sku.length);
-    memcpy(bytes, customer_id.bytes, customer_id.length);
-    bytes[customer_id.length] = '\0';
-    memcpy(bytes + customer_id.length + 1, sku.bytes, sku.length);
-    return (struct text){bytes, customer_id.length + 1 + sku.length};
+    return pair_key(arena, customer_id, sku);
+}
+
+struct text job_key(struct arena *arena, struct text kind, struct text key)
+{
+    return pair_key(arena, kind, key);
 }
 
 static void want(struct table *table, struct text key)
@@ -35,9 +45,16 @@ void wanted_init(struct wanted *wanted, struct arena *arena)
     table_init(&wanted->payment_references, arena);
     table_init(&wanted->idempotency_keys, arena);
     table_init(&wanted->purchases, arena);
+    table_init(&wanted->job_ids, arena);
+    table_init(&wanted->job_keys, arena);
+    table_init(&wanted->queues, arena);
+    table_init(&wanted->schedules, arena);
     wanted->due_known = 0;
     wanted->skip_locked = false;
     wanted->products_of_skus = false;
+    wanted->claim_max = 0;
+    wanted->prune = (struct prune_wanted){.max = 0};
+    wanted->notice = (struct notice_wanted){.max = 0};
 }
 
 void wanted_add_sku(struct wanted *wanted, struct text sku)
@@ -81,6 +98,26 @@ void wanted_add_purchase(struct wanted *wanted, struct text customer_id, struct 
     }
 }
 
+void wanted_add_job(struct wanted *wanted, const struct uuid *job_id)
+{
+    want(&wanted->job_ids, id_key(job_id));
+}
+
+void wanted_add_job_key(struct wanted *wanted, struct text kind, struct text key)
+{
+    want(&wanted->job_keys, job_key(wanted->job_keys.arena, kind, key));
+}
+
+void wanted_add_queue(struct wanted *wanted, struct text name)
+{
+    want(&wanted->queues, name);
+}
+
+void wanted_add_schedule(struct wanted *wanted, struct text name)
+{
+    want(&wanted->schedules, name);
+}
+
 void facts_init(struct facts *facts, struct arena *arena, int64_t now_ms, struct uuid_source *ids, struct policy policy)
 {
     memset(facts, 0, sizeof(*facts));
@@ -95,8 +132,17 @@ void facts_init(struct facts *facts, struct arena *arena, int64_t now_ms, struct
     table_init(&facts->idempotency, arena);
     table_init(&facts->locked_skus, arena);
     table_init(&facts->locked_orders, arena);
+    table_init(&facts->locked_jobs, arena);
+    table_init(&facts->locked_job_keys, arena);
     table_init(&facts->elsewhere, arena);
     table_init(&facts->purchases, arena);
+    table_init(&facts->jobs, arena);
+    table_init(&facts->job_keys, arena);
+    table_init(&facts->queues, arena);
+    table_init(&facts->schedules, arena);
+    facts->claim.next_ms = INT64_MAX;
+    facts->notice.next_ms = INT64_MAX;
+    facts->jobs_at_ms = INT64_MAX;
 }
 
 void facts_put_variant(struct facts *facts, struct variant *variant)
@@ -146,15 +192,34 @@ static bool have_common_key(const struct table *wanted, const struct table *lock
     return false;
 }
 
+void facts_put_locked_job(struct facts *facts, const struct uuid *job_id)
+{
+    want(&facts->locked_jobs, id_key(job_id));
+}
+
+void facts_put_locked_job_key(struct facts *facts, struct text kind, struct text key)
+{
+    want(&facts->locked_job_keys, job_key(facts->arena, kind, key));
+}
+
+bool facts_have_locked(const struct facts *facts)
+{
+    return facts->locked_skus.count + facts->locked_orders.count + facts->locked_jobs.count +
+               facts->locked_job_keys.count >
+           0;
+}
+
 bool facts_lack_locked(const struct facts *facts, const struct wanted *wanted)
 {
-    if (facts->locked_skus.count + facts->locked_orders.count == 0) {
+    if (!facts_have_locked(facts)) {
         return false;
     }
     /* A product may have lost any of its variants. */
     return wanted->product_ids.count > 0 || wanted->products_of_skus ||
            have_common_key(&wanted->skus, &facts->locked_skus) ||
-           have_common_key(&wanted->order_ids, &facts->locked_orders);
+           have_common_key(&wanted->order_ids, &facts->locked_orders) ||
+           have_common_key(&wanted->job_ids, &facts->locked_jobs) ||
+           have_common_key(&wanted->job_keys, &facts->locked_job_keys);
 }
 
 void facts_put_elsewhere(struct facts *facts, const struct uuid *order_id)
@@ -165,6 +230,24 @@ void facts_put_elsewhere(struct facts *facts, const struct uuid *order_id)
 void facts_put_purchase(struct facts *facts, struct purchase *purchase)
 {
     table_put(&facts->purchases, purchase_key(facts->arena, purchase->customer_id, purchase->sku), purchase);
+}
+
+void facts_put_job(struct facts *facts, struct job *job)
+{
+    table_put(&facts->jobs, id_key(&job->id), job);
+    if (job->key.bytes != NULL && job->state == JOB_SCHEDULED) {
+        table_put(&facts->job_keys, job_key(facts->arena, job->kind, job->key), job);
+    }
+}
+
+void facts_put_queue(struct facts *facts, struct job_queue *queue)
+{
+    table_put(&facts->queues, queue->name, queue);
+}
+
+void facts_put_schedule(struct facts *facts, struct job_schedule *schedule)
+{
+    table_put(&facts->schedules, schedule->name, schedule);
 }
 
 struct variant *facts_variant(const struct facts *facts, struct text sku)
@@ -220,10 +303,72 @@ static void **list_grow(struct arena *arena, void **items, size_t count, size_t 
     return copy;
 }
 
+void facts_put_endpoint(struct facts *facts, struct webhook_endpoint *endpoint)
+{
+    /* A fresh array each time: at most WEBHOOK_ENDPOINTS_MAX, and new ones are rare. */
+    struct webhook_endpoint **endpoints =
+        arena_array(facts->arena, facts->endpoint_count + 1, sizeof(struct webhook_endpoint *));
+    for (size_t i = 0; i < facts->endpoint_count; i++) {
+        endpoints[i] = facts->endpoints[i];
+    }
+    endpoints[facts->endpoint_count++] = endpoint;
+    facts->endpoints = endpoints;
+}
+
+struct job *facts_job(const struct facts *facts, const struct uuid *id)
+{
+    return table_find(&facts->jobs, id_key(id));
+}
+
+struct job *facts_scheduled_job(const struct facts *facts, struct text kind, struct text key)
+{
+    struct job *job = table_find(&facts->job_keys, job_key(facts->arena, kind, key));
+    return job != NULL && job->state == JOB_SCHEDULED ? job : NULL;
+}
+
+struct job_queue *facts_queue(const struct facts *facts, struct text name)
+{
+    return table_find(&facts->queues, name);
+}
+
+struct job_schedule *facts_schedule(const struct facts *facts, struct text name)
+{
+    return table_find(&facts->schedules, name);
+}
+
+struct webhook_endpoint *facts_endpoint(const struct facts *facts, const struct uuid *id)
+{
+    for (size_t i = 0; i < facts->endpoint_count; i++) {
+        if (uuid_equal(facts->endpoints[i]->id, *id) && !facts->endpoints[i]->is_deleted) {
+            return facts->endpoints[i];
+        }
+    }
+    return NULL;
+}
+
+void facts_note_job_at(struct facts *facts, int64_t at_ms)
+{
+    if (at_ms < facts->jobs_at_ms) {
+        facts->jobs_at_ms = at_ms;
+    }
+}
+
+void facts_add_job(struct facts *facts, struct job *job)
+{
+    struct job_list *list = &facts->new_jobs;
+    list->items = (struct job **)list_grow(facts->arena, (void **)list->items, list->count, &list->capacity);
+    list->items[list->count++] = job;
+    job->is_new = true;
+    facts_put_job(facts, job);
+    facts_note_job_at(facts, job->run_at_ms);
+    facts->change_count++;
+}
+
 void facts_add_event(struct facts *facts, struct event *event)
 {
     struct event_list *list = &facts->events;
     list->items = (struct event **)list_grow(facts->arena, (void **)list->items, list->count, &list->capacity);
+    event->place = list->count;
     list->items[list->count++] = event;
     facts->change_count++;
 }

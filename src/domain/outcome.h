@@ -22,7 +22,22 @@ enum outcome_code {
     OUTCOME_PRODUCT_UPDATED,
     OUTCOME_VARIANT_UPDATED,
     OUTCOME_PRODUCTS_IMPORTED,
-    OUTCOME_REPLAYED, /* an idempotency key came again: see record */
+    OUTCOME_JOBS_ENQUEUED,     /* jobs */
+    OUTCOME_JOBS_CLAIMED,      /* jobs, next_ms, more */
+    OUTCOME_JOBS_FINISHED,     /* jobs */
+    OUTCOME_JOBS_RENEWED,      /* jobs */
+    OUTCOME_JOB_SCHEDULED,     /* job: runs again, or now */
+    OUTCOME_JOB_CANCELLED,     /* job */
+    OUTCOME_QUEUE_UPDATED,     /* queue */
+    OUTCOME_SCHEDULE_KNOWN,    /* next_ms */
+    OUTCOME_PRUNED,            /* count, more */
+    OUTCOME_PAYMENTS_NOTIFIED, /* count, more, next_ms */
+    OUTCOME_ENDPOINT_CREATED,  /* endpoint, queue */
+    OUTCOME_ENDPOINT_UPDATED,  /* endpoint, queue */
+    OUTCOME_ENDPOINT_DELETED,
+    OUTCOME_SECRET_ROTATED,  /* endpoint, queue */
+    OUTCOME_DELIVERY_QUEUED, /* job */
+    OUTCOME_REPLAYED,        /* an idempotency key came again: see record */
     /* refused */
     OUTCOME_UNKNOWN_SKU, /* lines: which */
     OUTCOME_MIXED_CURRENCIES,
@@ -46,6 +61,14 @@ enum outcome_code {
     OUTCOME_STOCK_IS_RESERVED, /* variant, as it is */
     OUTCOME_STOCK_CHANGED,     /* variant, as it is */
     OUTCOME_STOCK_TOO_LARGE,   /* variant, as it is */
+    OUTCOME_JOB_NOT_FOUND,
+    OUTCOME_JOB_STATE,     /* job, as it is */
+    OUTCOME_JOB_IS_BOUND,  /* a payment timeout: it goes with its order */
+    OUTCOME_JOB_KEY_TAKEN, /* job: the scheduled one that has the key */
+    OUTCOME_QUEUE_NOT_FOUND,
+    OUTCOME_ENDPOINT_NOT_FOUND, /* code webhook_endpoint_not_found */
+    OUTCOME_ENDPOINT_LIMIT,     /* code webhook_endpoint_limit */
+    OUTCOME_ENDPOINT_DISABLED,  /* code webhook_endpoint_disabled */
     OUTCOME_IDEMPOTENCY_KEY_REUSED,
     /* not decided */
     OUTCOME_BUSY,              /* the queue was full */
@@ -76,6 +99,21 @@ struct outcome_row {
     struct text reason;
 };
 
+enum job_verdict {
+    JOB_ACCEPTED, /* done as asked */
+    JOB_KEPT,     /* its key is scheduled, and stays as it was */
+    JOB_REPLACED, /* the scheduled one under its key is this one now */
+    JOB_REFUSED,  /* its key is scheduled */
+    JOB_FENCED    /* not the caller's any more */
+};
+
+/* One of several jobs. */
+struct outcome_job {
+    const struct job *job; /* a snapshot; NULL where there is none */
+    enum job_verdict verdict;
+    bool was_taken_over;
+};
+
 struct outcome {
     enum outcome_code code;
     bool changed;  /* something is recorded: the answer of a keyed request is kept even where it is a refusal */
@@ -98,6 +136,14 @@ struct outcome {
     size_t created_count; /* of OUTCOME_PRODUCTS_IMPORTED: variants made, changed, and left as they were */
     size_t updated_count;
     size_t unchanged_count;
+    const struct job *job;                   /* a snapshot */
+    const struct job_queue *queue;           /* a snapshot */
+    const struct webhook_endpoint *endpoint; /* a snapshot */
+    struct outcome_job *jobs;
+    size_t job_count;
+    size_t count;
+    bool more;
+    int64_t next_ms;
 };
 
 bool outcome_is_success(enum outcome_code code);

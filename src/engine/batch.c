@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "domain/expire_order.h"
+#include "domain/webhooks.h"
 
 static bool is_skipped(const struct batch_run *run, const struct uuid *id)
 {
@@ -81,6 +82,7 @@ static void decide(struct batch_run *run, struct facts *facts)
         command_decide(run->commands[i], facts);
     }
     event_stock_thresholds(facts);
+    webhooks_enqueue(facts);
 }
 
 static void count_committed(const struct batch_run *run, const struct facts *facts)
@@ -108,6 +110,8 @@ static bool write_changes(struct batch_run *run, struct facts *facts, struct fau
     }
     histogram_observe(&run->metrics->commit_seconds, (double)(clock_monotonic_us() - commit_us) / 1e6);
     run->changed = true;
+    run->event_count = facts->events.count;
+    run->jobs_at_ms = facts->jobs_at_ms;
     count_committed(run, facts);
     return true;
 }

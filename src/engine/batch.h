@@ -40,6 +40,8 @@ struct batch_run {
     bool due_unseen;        /* more is due, of which this server did not know */
     bool due_left;          /* more is due than was taken (those skipped not counted) */
     bool changed;           /* something was written */
+    size_t event_count;     /* where it changed: events that were appended */
+    int64_t jobs_at_ms;     /* where it changed: the earliest job that may start because of it; INT64_MAX: none */
 };
 
 MUST_USE bool batch_run(struct batch_run *run, struct fault *fault);

@@ -4,11 +4,32 @@
 #include <string.h>
 
 static const char *const COMMAND_KIND_NAMES[COMMAND_KIND_COUNT] = {
-    [COMMAND_PLACE_ORDER] = "place_order",       [COMMAND_PLACE_ORDERS] = "place_orders",
-    [COMMAND_PAY_ORDER] = "pay_order",           [COMMAND_CANCEL_ORDER] = "cancel_order",
-    [COMMAND_EXTEND_HOLD] = "extend_hold",       [COMMAND_ADJUST_STOCK] = "adjust_stock",
-    [COMMAND_CREATE_PRODUCT] = "create_product", [COMMAND_UPDATE_PRODUCT] = "update_product",
-    [COMMAND_UPDATE_VARIANT] = "update_variant", [COMMAND_IMPORT_PRODUCTS] = "import_products",
+    [COMMAND_PLACE_ORDER] = "place_order",
+    [COMMAND_PLACE_ORDERS] = "place_orders",
+    [COMMAND_PAY_ORDER] = "pay_order",
+    [COMMAND_CANCEL_ORDER] = "cancel_order",
+    [COMMAND_EXTEND_HOLD] = "extend_hold",
+    [COMMAND_ADJUST_STOCK] = "adjust_stock",
+    [COMMAND_CREATE_PRODUCT] = "create_product",
+    [COMMAND_UPDATE_PRODUCT] = "update_product",
+    [COMMAND_UPDATE_VARIANT] = "update_variant",
+    [COMMAND_IMPORT_PRODUCTS] = "import_products",
+    [COMMAND_ENQUEUE_JOBS] = "enqueue_jobs",
+    [COMMAND_CLAIM_JOBS] = "claim_jobs",
+    [COMMAND_FINISH_JOBS] = "finish_jobs",
+    [COMMAND_RENEW_JOBS] = "renew_jobs",
+    [COMMAND_MANAGE_JOB] = "manage_job",
+    [COMMAND_UPDATE_QUEUE] = "update_queue",
+    [COMMAND_DECLARE_SCHEDULE] = "declare_schedule",
+    [COMMAND_FIRE_SCHEDULE] = "fire_schedule",
+    [COMMAND_PRUNE] = "prune",
+    [COMMAND_NOTIFY_PAYMENTS] = "notify_payments",
+    [COMMAND_CREATE_ENDPOINT] = "create_endpoint",
+    [COMMAND_UPDATE_ENDPOINT] = "update_endpoint",
+    [COMMAND_DELETE_ENDPOINT] = "delete_endpoint",
+    [COMMAND_ROTATE_SECRET] = "rotate_secret",
+    [COMMAND_TEST_ENDPOINT] = "test_endpoint",
+    [COMMAND_REDELIVER] = "redeliver",
 };
 
 const char *command_kind_name(enum command_kind kind)
@@ -23,8 +44,64 @@ size_t command_weight(const struct command *command)
         weight = command->input.place_orders.member_count;
     } else if (command->kind == COMMAND_IMPORT_PRODUCTS) {
         weight = command->input.import_products.product_count;
+    } else if (command->kind == COMMAND_ENQUEUE_JOBS) {
+        weight = command->input.enqueue_jobs.count;
     }
     return weight > 0 ? weight : 1;
+}
+
+/* Of jobs, queues, schedules and endpoints. */
+static void want_for_jobs(const struct command *command, struct wanted *wanted)
+{
+    switch (command->kind) {
+    case COMMAND_ENQUEUE_JOBS:
+        enqueue_jobs_want(&command->input.enqueue_jobs, wanted);
+        break;
+    case COMMAND_CLAIM_JOBS:
+        claim_jobs_want(&command->input.claim_jobs, wanted);
+        break;
+    case COMMAND_FINISH_JOBS:
+        finish_jobs_want(&command->input.finish_jobs, wanted);
+        break;
+    case COMMAND_RENEW_JOBS:
+        renew_jobs_want(&command->input.renew_jobs, wanted);
+        break;
+    case COMMAND_MANAGE_JOB:
+        manage_job_want(&command->input.manage_job, wanted);
+        break;
+    case COMMAND_UPDATE_QUEUE:
+        update_queue_want(&command->input.update_queue, wanted);
+        break;
+    case COMMAND_DECLARE_SCHEDULE:
+        declare_schedule_want(&command->input.declare_schedule, wanted);
+        break;
+    case COMMAND_FIRE_SCHEDULE:
+        fire_schedule_want(&command->input.fire_schedule, wanted);
+        break;
+    case COMMAND_PRUNE:
+        prune_want(&command->input.prune, wanted);
+        break;
+    case COMMAND_NOTIFY_PAYMENTS:
+        notify_payments_want(&command->input.notify_payments, wanted);
+        break;
+    case COMMAND_CREATE_ENDPOINT:
+        create_endpoint_want(&command->input.create_endpoint, wanted);
+        break;
+    case COMMAND_UPDATE_ENDPOINT:
+        update_endpoint_want(&command->input.update_endpoint, wanted);
+        break;
+    case COMMAND_DELETE_ENDPOINT:
+        delete_endpoint_want(&command->input.delete_endpoint, wanted);
+        break;
+    case COMMAND_ROTATE_SECRET:
+        rotate_secret_want(&command->input.rotate_secret, wanted);
+        break;
+    case COMMAND_REDELIVER:
+        redeliver_want(&command->input.redeliver, wanted);
+        break;
+    default: /* COMMAND_TEST_ENDPOINT: endpoints are always loaded */
+        break;
+    }
 }
 
 void command_want(const struct command *command, struct wanted *wanted)
@@ -63,6 +140,67 @@ void command_want(const struct command *command, struct wanted *wanted)
     case COMMAND_IMPORT_PRODUCTS:
         import_products_want(&command->input.import_products, wanted);
         break;
+    default:
+        want_for_jobs(command, wanted);
+        break;
+    }
+}
+
+static void decide_for_jobs(struct command *command, struct facts *facts)
+{
+    struct outcome *outcome = &command->outcome;
+    switch (command->kind) {
+    case COMMAND_ENQUEUE_JOBS:
+        enqueue_jobs_decide(facts, &command->input.enqueue_jobs, outcome);
+        break;
+    case COMMAND_CLAIM_JOBS:
+        claim_jobs_decide(facts, &command->input.claim_jobs, outcome);
+        break;
+    case COMMAND_FINISH_JOBS:
+        finish_jobs_decide(facts, &command->input.finish_jobs, outcome);
+        break;
+    case COMMAND_RENEW_JOBS:
+        renew_jobs_decide(facts, &command->input.renew_jobs, outcome);
+        break;
+    case COMMAND_MANAGE_JOB:
+        manage_job_decide(facts, &command->input.manage_job, outcome);
+        break;
+    case COMMAND_UPDATE_QUEUE:
+        update_queue_decide(facts, &command->input.update_queue, outcome);
+        break;
+    case COMMAND_DECLARE_SCHEDULE:
+        declare_schedule_decide(facts, &command->input.declare_schedule, outcome);
+        break;
+    case COMMAND_FIRE_SCHEDULE:
+        fire_schedule_decide(facts, &command->input.fire_schedule, outcome);
+        break;
+    case COMMAND_PRUNE:
+        prune_decide(facts, &command->input.prune, outcome);
+        break;
+    case COMMAND_NOTIFY_PAYMENTS:
+        notify_payments_decide(facts, &command->input.notify_payments, outcome);
+        break;
+    case COMMAND_CREATE_ENDPOINT:
+        create_endpoint_decide(facts, &command->input.create_endpoint, outcome);
+        break;
+    case COMMAND_UPDATE_ENDPOINT:
+        update_endpoint_decide(facts, &command->input.update_endpoint, outcome);
+        break;
+    case COMMAND_DELETE_ENDPOINT:
+        delete_endpoint_decide(facts, &command->input.delete_endpoint, outcome);
+        break;
+    case COMMAND_ROTATE_SECRET:
+        rotate_secret_decide(facts, &command->input.rotate_secret, outcome);
+        break;
+    case COMMAND_TEST_ENDPOINT:
+        test_endpoint_decide(facts, &command->input.test_endpoint, outcome);
+        break;
+    case COMMAND_REDELIVER:
+        redeliver_decide(facts, &command->input.redeliver, outcome);
+        break;
+    default:
+        assert(!"no kind of command is left");
+        break;
     }
 }
 
@@ -100,6 +238,9 @@ static void decide_by_kind(struct command *command, struct facts *facts)
     case COMMAND_IMPORT_PRODUCTS:
         import_products_decide(facts, &command->input.import_products, outcome);
         break;
+    default:
+        decide_for_jobs(command, facts);
+        break;
     }
 }
 
@@ -107,7 +248,7 @@ static void decide_by_kind(struct command *command, struct facts *facts)
 static bool needs_locked(const struct command *command, const struct facts *facts)
 {
     struct wanted wanted;
-    if (facts->locked_skus.count + facts->locked_orders.count == 0) {
+    if (!facts_have_locked(facts)) {
         return false;
     }
     wanted_init(&wanted, facts->arena);

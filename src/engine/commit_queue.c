@@ -57,7 +57,8 @@ bool commit_queue_put(struct commit_queue *queue, struct command *command)
     size_t weight = command_weight(command);
     command->next = NULL;
     pthread_mutex_lock(&queue->mutex);
-    bool accepted = !queue->closed && queue->weight + weight <= queue->weight_max;
+    bool has_room = command->is_internal || queue->weight + weight <= queue->weight_max;
+    bool accepted = !queue->closed && has_room;
     if (accepted) {
         if (queue->last == NULL) {
             queue->first = command;

@@ -12,7 +12,7 @@ struct commit_queue;
 
 struct commit_queue *commit_queue_new(size_t weight_max);
 void commit_queue_free(struct commit_queue *queue);
-/* False where it is full or closed; the command is then still the caller's. */
+/* False where it is full (though not for an internal command) or closed; the command is then still the caller's. */
 bool commit_queue_put(struct commit_queue *queue, struct command *command);
 /* Waits up to wait_us while empty and open; true where there is something to take. */
 bool commit_queue_wait(struct commit_queue *queue, int64_t wait_us);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "engine/batch.h"
 #include "engine/commit_queue.h"
+#include "engine/completions.h"
 
 #define BATCH_ARENA_CHUNK_BYTES (256 * 1024)
 #define FREE_BATCHES_MAX 8
@@ -49,7 +50,6 @@ struct committer {
     size_t parked_count;
     struct command **commands;
     size_t commands_capacity;
-    int64_t next_due_ms;
     int64_t look_at_us; /* when to look for it again, though commands keep coming */
     size_t sweep_limit; /* sweep_max, or less while a timeout that fails is being isolated */
     int64_t sweep_not_before_us;
@@ -58,12 +58,14 @@ struct committer {
     int64_t set_aside_log_us; /* not logged again before */
     struct skipped skipped;
 
+    /* The committer thread's to write, anybody's to read. */
+    _Atomic int64_t next_due_ms;
     _Atomic int64_t failed_us; /* when the store last failed to write; 0: it has written since */
+
+    struct completions *completed; /* of commands that do not say where they go */
 
     pthread_mutex_t mutex;
     /* Guarded by mutex. */
-    struct command *completed_first;
-    struct command *completed_last;
     struct batch *free_batches;
     size_t free_batch_count;
 };
@@ -121,21 +123,24 @@ static void count_outcome(struct committer *committer, const struct command *com
     }
 }
 
-/* Lets a list of commands out: they are the submitter's from here on. */
-static void publish(struct committer *committer, struct command *first, struct command *last)
+static struct completions *destination(const struct committer *committer, const struct command *command)
 {
-    if (first == NULL) {
-        return;
+    return command->completions == NULL ? committer->completed : command->completions;
+}
+
+/* Lets a list of commands out: they are their submitters' from here on. */
+static void publish(struct committer *committer, struct command *first)
+{
+    while (first != NULL) {
+        struct completions *completions = destination(committer, first);
+        struct command *last = first;
+        while (last->next != NULL && destination(committer, last->next) == completions) {
+            last = last->next;
+        }
+        struct command *rest = last->next;
+        completions_put(completions, first, last);
+        first = rest;
     }
-    pthread_mutex_lock(&committer->mutex);
-    if (committer->completed_last == NULL) {
-        committer->completed_first = first;
-    } else {
-        committer->completed_last->next = first;
-    }
-    committer->completed_last = last;
-    pthread_mutex_unlock(&committer->mutex);
-    committer->options.completed(committer->options.context);
 }
 
 static void give_up(struct command *command, enum outcome_code code)
@@ -152,7 +157,6 @@ static void complete(struct committer *committer, struct batch *batch, struct co
     int64_t now_us = clock_monotonic_us();
     struct command *first = NULL;
     struct command **next = &first;
-    struct command *last = NULL;
     struct command **park = &committer->parked;
     while (*park != NULL) {
         park = &(*park)->next;
@@ -175,13 +179,12 @@ static void complete(struct committer *committer, struct batch *batch, struct co
         references++;
         *next = command;
         next = &command->next;
-        last = command;
     }
     atomic_store(&batch->references, references);
     if (references == 0) {
         batch_give_back(committer, batch);
     }
-    publish(committer, first, last);
+    publish(committer, first);
 }
 
 static enum outcome_code outcome_of_fault(enum fault_kind kind)
@@ -208,7 +211,7 @@ static void fail(struct committer *committer, struct command **commands, size_t 
         count_outcome(committer, command);
     }
     if (count > 0) {
-        publish(committer, commands[0], commands[count - 1]);
+        publish(committer, commands[0]);
     }
 }
 
@@ -272,11 +275,12 @@ static int64_t store_now_ms(const struct committer *committer)
 static void look_next_due(struct committer *committer)
 {
     struct fault fault;
+    int64_t next_due_ms = 0; /* unknown: look into the next batch */
     committer->look_at_us = clock_monotonic_us() + WAIT_US_MAX;
-    if (!committer->options.ops->next_due(committer->options.store, &committer->next_due_ms, &fault)) {
-        committer->next_due_ms = 0; /* unknown: look into the next batch */
+    if (!committer->options.ops->next_due(committer->options.store, &next_due_ms, &fault)) {
         committer->sweep_not_before_us = clock_monotonic_us() + SWEEP_PAUSE_US;
     }
+    committer->next_due_ms = next_due_ms;
 }
 
 static void note_sweep_success(struct committer *committer, const struct batch_run *run)
@@ -303,6 +307,17 @@ static void note_sweep_success(struct committer *committer, const struct batch_r
 
 /* ---- The door ---- */
 
+static void tell_others(struct committer *committer, const struct batch_run *run)
+{
+    const struct committer_options *options = &committer->options;
+    if (run->event_count > 0 && options->appended != NULL) {
+        options->appended(options->context);
+    }
+    if (run->jobs_at_ms != INT64_MAX && options->jobs_changed != NULL) {
+        options->jobs_changed(options->jobs_context, run->jobs_at_ms);
+    }
+}
+
 /* One transaction over these commands, planned again as long as versions move under it. */
 static bool run_once(struct committer *committer, struct batch_run *run, struct fault *fault)
 {
@@ -313,6 +328,7 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
             if (run->changed) {
                 atomic_store(&committer->failed_us, 0);
                 look_next_due(committer);
+                tell_others(committer, run);
             }
             complete(committer, batch, run->commands, run->command_count);
             return true;
@@ -506,6 +522,7 @@ bool committer_start(const struct committer_options *options, struct committer *
     struct committer *committer = memory_zalloc(1, sizeof(*committer));
     committer->options = *options;
     committer->queue = commit_queue_new(options->queue_weight_max);
+    committer->completed = completions_new(options->completed, options->context);
     committer->next_due_ms = next_due_ms;
     committer->sweep_limit = options->sweep_max;
     uuid_source_init(&committer->ids, NULL, NULL);
@@ -526,12 +543,7 @@ bool committer_submit(struct committer *committer, struct command *command)
 
 struct command *committer_take_completed(struct committer *committer)
 {
-    pthread_mutex_lock(&committer->mutex);
-    struct command *first = committer->completed_first;
-    committer->completed_first = NULL;
-    committer->completed_last = NULL;
-    pthread_mutex_unlock(&committer->mutex);
-    return first;
+    return completions_take(committer->completed);
 }
 
 void committer_release(struct committer *committer, struct command *command)
@@ -547,6 +559,11 @@ bool committer_is_failing(const struct committer *committer)
 {
     int64_t failed_us = atomic_load(&committer->failed_us);
     return failed_us != 0 && clock_monotonic_us() - failed_us < FAILING_US;
+}
+
+int64_t committer_next_due_ms(const struct committer *committer)
+{
+    return committer->next_due_ms;
 }
 
 void committer_stop(struct committer *committer)
@@ -566,6 +583,7 @@ void committer_free(struct committer *committer)
         batch_free(batch);
     }
     commit_queue_free(committer->queue);
+    completions_free(committer->completed);
     pthread_mutex_destroy(&committer->mutex);
     free(committer->commands);
     free(committer);

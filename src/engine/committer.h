@@ -24,6 +24,13 @@ struct committer_options {
     /* Called on the committer's thread, once per batch, when completed commands wait to be taken. */
     void (*completed)(void *context);
     void *context;
+    /* Called on the committer's thread, with the same context, after a transaction that appended events. NULL: nobody
+     * wants to know. */
+    void (*appended)(void *context);
+    /* Called on the committer's thread after a transaction that lets a job start at that time. NULL: nobody wants to
+     * know. */
+    void (*jobs_changed)(void *context, int64_t job_at_ms);
+    void *jobs_context;
 };
 
 /* Starts the thread. The overdue holds that it finds are released from its first batch on. */
@@ -37,6 +44,8 @@ struct command *committer_take_completed(struct committer *committer);
 void committer_release(struct committer *committer, struct command *command);
 /* The store failed to write within the last seconds, and has written nothing since. Any thread. */
 bool committer_is_failing(const struct committer *committer);
+/* The earliest deadline of a payment, as it was last looked up; INT64_MAX: none; 0: not known. Any thread. */
+int64_t committer_next_due_ms(const struct committer *committer);
 /* Refuse new commands, finish those that wait, end the thread. Completed ones can still be taken. */
 void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer);

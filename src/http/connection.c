@@ -11,7 +11,8 @@
 #define WRITE_PARTS_MAX 64                /* gathered into one write */
 #define LINGER_MS 2000
 #define LINGER_BYTES_MAX ((size_t)4 << 20)
-#define OVERFLOW_CONNECTIONS_MAX 256 /* told that the server is full; those beyond are only closed */
+#define STREAM_BYTES_DROPPED_MAX ((size_t)1 << 16) /* a listener has nothing to say */
+#define OVERFLOW_CONNECTIONS_MAX 256               /* told that the server is full; those beyond are only closed */
 
 static size_t smaller(size_t a, size_t b)
 {
@@ -64,10 +65,7 @@ void http_connection_close(struct http_connection *connection)
     struct exchange *exchange;
     while ((exchange = TAILQ_FIRST(&connection->exchanges)) != NULL) {
         TAILQ_REMOVE(&connection->exchanges, exchange, link);
-        exchange->connection = NULL;
-        if (exchange->phase == EXCHANGE_ANSWERED) {
-            exchange_finish(exchange);
-        }
+        exchange_detach(exchange, connection->timed_out ? HTTP_STREAM_TIMED_OUT : HTTP_STREAM_CLIENT_GONE);
     }
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
 }
@@ -254,7 +252,7 @@ static void end_input(struct http_connection *connection)
 {
     connection->input_ended = true;
     stop_reading(connection);
-    if (connection->state == CONNECTION_LINGERING) {
+    if (connection->state == CONNECTION_LINGERING || connection->state == CONNECTION_STREAMING) {
         http_connection_close(connection);
     } else if (connection->incoming != NULL) {
         refuse(connection, (struct refusal){HTTP_REFUSAL_BAD_REQUEST, "the request ended early"});
@@ -279,12 +277,12 @@ static void on_read(uv_stream_t *stream, ssize_t result, const uv_buf_t *buffer)
         end_input(connection);
     } else if (result < 0) {
         http_connection_close(connection);
-    } else if (connection->state == CONNECTION_LINGERING) {
-        if ((size_t)result > connection->linger_bytes_left) {
+    } else if (connection->state == CONNECTION_LINGERING || connection->state == CONNECTION_STREAMING) {
+        if ((size_t)result > connection->dropped_bytes_left) {
             http_connection_close(connection);
             return;
         }
-        connection->linger_bytes_left -= (size_t)result;
+        connection->dropped_bytes_left -= (size_t)result;
     } else {
         take_input(connection, (struct text){buffer->base, (size_t)result});
     }
@@ -331,7 +329,7 @@ static void linger(struct http_connection *connection)
     }
     connection->state = CONNECTION_LINGERING;
     connection->since_ms = now_ms(connection);
-    connection->linger_bytes_left = LINGER_BYTES_MAX;
+    connection->dropped_bytes_left = LINGER_BYTES_MAX;
     if (uv_shutdown(&connection->requests.shutdown, stream_of(connection), on_shutdown) != 0) {
         http_connection_close(connection);
         return;
@@ -350,9 +348,23 @@ static void write_continue(struct http_connection *connection)
     }
 }
 
+/* It reads on only to notice that the client has gone. */
+static void settle_stream(struct http_connection *connection)
+{
+    if (connection->exchange_count == 0 || connection->input_ended) {
+        http_connection_close(connection);
+    } else if (!connection->is_reading) {
+        start_reading(connection);
+    }
+}
+
 /* All that could be written was: what next? */
 static void settle(struct http_connection *connection)
 {
+    if (connection->state == CONNECTION_STREAMING) {
+        settle_stream(connection);
+        return;
+    }
     if (connection->exchange_count == 0) {
         if (connection->state == CONNECTION_FINISHING) {
             linger(connection);
@@ -377,10 +389,10 @@ static unsigned gather(const struct http_connection *connection, uv_buf_t parts[
     struct exchange *exchange;
     TAILQ_FOREACH(exchange, &connection->exchanges, link)
     {
-        if (exchange->phase != EXCHANGE_ANSWERED || count + 2 > WRITE_PARTS_MAX) {
+        if (exchange->phase < EXCHANGE_STREAMING || count + EXCHANGE_PARTS_MAX > WRITE_PARTS_MAX) {
             break;
         }
-        for (size_t i = 0; i < 2; i++) {
+        for (size_t i = 0; i < EXCHANGE_PARTS_MAX; i++) {
             if (exchange->unsent[i].len > 0) {
                 parts[count++] = exchange->unsent[i];
                 bytes += exchange->unsent[i].len;
@@ -395,8 +407,8 @@ static void advance(struct http_connection *connection, size_t written)
 {
     connection->unsent_bytes -= written;
     struct exchange *exchange;
-    while ((exchange = TAILQ_FIRST(&connection->exchanges)) != NULL && exchange->phase == EXCHANGE_ANSWERED) {
-        for (size_t i = 0; i < 2; i++) {
+    while ((exchange = TAILQ_FIRST(&connection->exchanges)) != NULL && exchange->phase >= EXCHANGE_STREAMING) {
+        for (size_t i = 0; i < EXCHANGE_PARTS_MAX; i++) {
             size_t length = smaller(exchange->unsent[i].len, written);
             if (length > 0) {
                 exchange->unsent[i].base += length;
@@ -404,7 +416,11 @@ static void advance(struct http_connection *connection, size_t written)
                 written -= length;
             }
         }
-        if (exchange->unsent[0].len + exchange->unsent[1].len > 0) {
+        if (exchange_unsent_bytes(exchange) > 0) {
+            break;
+        }
+        if (exchange->phase == EXCHANGE_STREAMING) {
+            exchange_stream_taken(exchange);
             break;
         }
         TAILQ_REMOVE(&connection->exchanges, exchange, link);
@@ -462,10 +478,30 @@ void http_connection_flush(struct http_connection *connection)
     }
 }
 
-void http_connection_reply_ready(struct http_connection *connection, struct exchange *exchange)
+void http_connection_reply_ready(struct http_connection *connection, size_t bytes)
 {
-    connection->unsent_bytes += exchange->unsent[0].len + exchange->unsent[1].len;
+    connection->unsent_bytes += bytes;
     mark_dirty(connection);
+}
+
+void http_connection_begin_stream(struct http_connection *connection, struct exchange *exchange)
+{
+    connection->state = CONNECTION_STREAMING;
+    connection->dropped_bytes_left = STREAM_BYTES_DROPPED_MAX;
+    connection->owes_continue = false;
+    drop_leftover(connection);
+    if (connection->incoming != NULL) {
+        exchange_discard(connection->incoming);
+        connection->incoming = NULL;
+    }
+    struct exchange *behind;
+    while ((behind = TAILQ_LAST(&connection->exchanges, exchange_queue)) != exchange) {
+        TAILQ_REMOVE(&connection->exchanges, behind, link);
+        connection->exchange_count--;
+        connection->unsent_bytes -= behind->phase == EXCHANGE_ANSWERED ? exchange_unsent_bytes(behind) : 0;
+        exchange_detach(behind, HTTP_STREAM_CLIENT_GONE);
+    }
+    http_connection_reply_ready(connection, exchange_unsent_bytes(exchange));
 }
 
 /* --- the life of a connection --- */
@@ -510,6 +546,7 @@ static void sweep_write(struct http_connection *connection, int64_t now)
         connection->write_pending = pending;
         connection->write_since_ms = now;
     } else if (now - connection->write_since_ms >= connection->server->options.write_timeout_ms) {
+        connection->timed_out = true;
         http_connection_close(connection);
     }
 }

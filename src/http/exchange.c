@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "http/connection.h"
@@ -33,7 +34,8 @@ struct exchange *exchange_take(struct http_server *server, struct http_connectio
     exchange->scan = (struct head_scan){0};
     exchange->head = (struct http_head){.method = HTTP_METHOD_OTHER};
     exchange->keep_alive = false;
-    exchange->unsent[0] = exchange->unsent[1] = uv_buf_init(NULL, 0);
+    memset(exchange->unsent, 0, sizeof(exchange->unsent));
+    exchange->is_stream = false;
     return exchange;
 }
 
@@ -48,6 +50,8 @@ void exchange_discard(struct exchange *exchange)
 {
     struct http_server *server = exchange->server;
     buffer_done(&exchange->reply_body);
+    http_block_release(exchange->block);
+    exchange->block = NULL;
     if (server->free_exchange_count >= EXCHANGES_FREE_MAX || server->is_freed) {
         exchange_free(exchange);
         return;
@@ -72,9 +76,36 @@ void exchange_finish(struct exchange *exchange)
     exchange_discard(exchange);
 }
 
-/* An answer is known: hand it to the connection, or end the exchange where the client has gone. */
-static void exchange_answer(struct exchange *exchange, int status, const char *content_type,
-                            const struct http_header *headers, size_t header_count, struct text body)
+void exchange_detach(struct exchange *exchange, enum http_stream_end why)
+{
+    exchange->connection = NULL;
+    if (exchange->phase == EXCHANGE_STREAMING) {
+        exchange->phase = EXCHANGE_ANSWERED;
+        exchange->stream_owner->ended(exchange->stream_context, why);
+    }
+    if (exchange->phase == EXCHANGE_ANSWERED) {
+        exchange_finish(exchange);
+    }
+}
+
+size_t exchange_unsent_bytes(const struct exchange *exchange)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < EXCHANGE_PARTS_MAX; i++) {
+        bytes += exchange->unsent[i].len;
+    }
+    return bytes;
+}
+
+void exchange_stream_taken(struct exchange *exchange)
+{
+    http_block_release(exchange->block);
+    exchange->block = NULL;
+    exchange->stream_owner->taken(exchange->stream_context);
+}
+
+void exchange_answer(struct exchange *exchange, int status, const char *content_type, const struct http_header *headers,
+                     size_t header_count, struct text body)
 {
     struct http_server *server = exchange->server;
     bool was_handled = exchange->phase == EXCHANGE_HANDLED;
@@ -90,7 +121,7 @@ static void exchange_answer(struct exchange *exchange, int status, const char *c
         return;
     }
     reply_format(exchange, content_type, headers, header_count, body);
-    http_connection_reply_ready(exchange->connection, exchange);
+    http_connection_reply_ready(exchange->connection, exchange_unsent_bytes(exchange));
 }
 
 void http_reply(struct http_request *request, int status, const char *content_type, const struct http_header *headers,

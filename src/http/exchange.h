@@ -10,15 +10,19 @@
 #include "http/chunked.h"
 #include "http/head.h"
 #include "http/server.h"
+#include "http/stream.h"
 
 /* One request and its reply. It is made when a request's first byte comes, belongs to its connection from then on, and
  * goes back to the server's free list when the reply was written. If the client goes away while a handler has it, it
  * belongs to the handler until http_reply.
  *
  *   HEAD --> BODY --> HANDLED --http_reply--> ANSWERED --> written, free
- *     +--------+------------refusal--------------^                          */
+ *     |        |        +----> STREAMING -------^
+ *     +--------+------------refusal-------------^                           */
 
-enum exchange_phase { EXCHANGE_HEAD, EXCHANGE_BODY, EXCHANGE_HANDLED, EXCHANGE_ANSWERED };
+enum exchange_phase { EXCHANGE_HEAD, EXCHANGE_BODY, EXCHANGE_HANDLED, EXCHANGE_STREAMING, EXCHANGE_ANSWERED };
+
+#define EXCHANGE_PARTS_MAX 4
 
 struct http_connection;
 struct http_server;
@@ -40,8 +44,17 @@ struct exchange {
     /* the reply */
     int status;
     size_t body_bytes;
-    uv_buf_t unsent[2];       /* what is left to write: the head with a small body, a large body */
+    /* What is left to write: the head with a small body, a large body; of a stream the head, a chunk's first line, a
+     * block, what ends the chunk. */
+    uv_buf_t unsent[EXCHANGE_PARTS_MAX];
     struct buffer reply_body; /* a body that was taken */
+
+    /* of a stream */
+    bool is_stream;
+    const struct http_stream_owner *stream_owner;
+    void *stream_context;
+    struct http_block *block; /* being written, with a reference; NULL: none */
+    char chunk_line[24];
 };
 
 TAILQ_HEAD(exchange_queue, exchange);
@@ -49,8 +62,15 @@ TAILQ_HEAD(exchange_queue, exchange);
 struct exchange *exchange_take(struct http_server *server, struct http_connection *connection);
 /* After the reply was written or can never be: tells the owner of the server, and frees. */
 void exchange_finish(struct exchange *exchange);
-void exchange_discard(struct exchange *exchange); /* one that was never handed to the handler */
-void exchange_free(struct exchange *exchange);    /* really, past the free list */
+/* An answer is known: hands it to the connection, or ends the exchange where the client has gone. */
+void exchange_answer(struct exchange *exchange, int status, const char *content_type, const struct http_header *headers,
+                     size_t header_count, struct text body);
+/* Its connection has no more use for it. What is with a handler stays until the handler answers. */
+void exchange_detach(struct exchange *exchange, enum http_stream_end why);
+size_t exchange_unsent_bytes(const struct exchange *exchange);
+void exchange_stream_taken(struct exchange *exchange); /* all that was given: asks the owner for more */
+void exchange_discard(struct exchange *exchange);      /* one that was never handed to the handler */
+void exchange_free(struct exchange *exchange);         /* really, past the free list */
 /* The server's own answer, without asking the handler; the connection closes behind it. */
 void exchange_refuse(struct exchange *exchange, struct refusal refusal);
 

@@ -115,7 +115,7 @@ void reply_format(struct exchange *exchange, const char *content_type, const str
 {
     int status = exchange->status;
     bool has_content = status != 204 && status != 304;
-    bool sends_body = has_content && exchange->request.method != HTTP_METHOD_HEAD;
+    bool sends_body = has_content && !exchange->is_stream && exchange->request.method != HTTP_METHOD_HEAD;
     bool is_taken = body.bytes != NULL && body.bytes == exchange->reply_body.bytes;
     bool is_copied = sends_body && (!is_taken || body.length <= REPLY_BODY_COPIED_MAX);
     struct text type = text_from_c(content_type);
@@ -127,7 +127,9 @@ void reply_format(struct exchange *exchange, const char *content_type, const str
     if (type.length > 0 && has_content) {
         at = put_header(at, TEXT_LITERAL("Content-Type"), type);
     }
-    if (has_content) {
+    if (exchange->is_stream && !exchange->head.http_1_0) {
+        at = put(at, TEXT_LITERAL("Transfer-Encoding: chunked\r\n"));
+    } else if (has_content && !exchange->is_stream) {
         char digits[24];
         int length = snprintf(digits, sizeof(digits), "%zu", body.length);
         at = put_header(at, TEXT_LITERAL("Content-Length"), (struct text){digits, (size_t)length});

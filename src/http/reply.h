@@ -5,7 +5,7 @@
 #include "http/exchange.h"
 
 /* Formats the reply's head for exchange->status, with a small body behind it, into the exchange's arena, and sets
- * exchange->unsent. `body` may be a view of exchange->reply_body; otherwise it is copied. */
+ * exchange->unsent. `body` may be a view of exchange->reply_body; otherwise it is copied. A stream has none yet. */
 void reply_format(struct exchange *exchange, const char *content_type, const struct http_header *headers,
                   size_t header_count, struct text body);
 

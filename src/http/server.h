@@ -18,6 +18,7 @@
 #include "base/buffer.h"
 #include "base/fault.h"
 #include "base/text.h"
+#include "http/header.h"
 
 enum http_method {
     HTTP_METHOD_GET,
@@ -55,11 +56,6 @@ struct http_request {
 struct text http_request_header(const struct http_request *request, const char *name);
 /* How often the header was sent: a credential or key sent twice is refused by the caller. */
 size_t http_request_header_count(const struct http_request *request, const char *name);
-
-struct http_header {
-    const char *name;
-    struct text value; /* bytes that are not allowed in a header value are the caller's bug */
-};
 
 /* Answers, exactly once per request, now or later, always on the loop thread. `body` is copied (or taken, with
  * http_reply_take: the buffer's memory moves to the server and *body is left empty). A HEAD request gets the headers

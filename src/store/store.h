@@ -23,6 +23,7 @@
 
 struct store;
 struct reader;
+struct watch;
 
 struct store_options {
     const char *location;      /* what follows the scheme: a path, or the whole URI */
@@ -86,6 +87,7 @@ struct event_filter {
     enum event_type type;
     bool has_order;
     struct uuid order_id;
+    bool is_complete; /* what was committed before is there: not from a replica, which may be behind */
 };
 
 struct event_row {
@@ -94,6 +96,21 @@ struct event_row {
     enum event_type type;
     int64_t created_at_ms;
     struct text data;
+};
+
+struct job_filter {
+    bool has_state;
+    enum job_state state;
+    struct text queue; /* absent: any */
+    struct text kind;  /* absent: any */
+    struct text key;   /* absent: any */
+};
+
+/* A queue that has a row or jobs. */
+struct queue_row {
+    struct job_queue queue; /* .running and the versions are not filled in */
+    int64_t counts[JOB_STATE_COUNT];
+    int64_t oldest_due_at_ms; /* of its scheduled jobs the earliest that is due; 0: none is */
 };
 
 enum key_scope { KEY_SCOPE_READ, KEY_SCOPE_WRITE, KEY_SCOPE_ADMIN };
@@ -149,9 +166,12 @@ struct store_ops {
      * everything is loaded (where rows had to be waited for, later than begin said). due: ids of drafts whose deadline
      * is at or before now_ms, earliest first, at most `max`; *ret_more: others are left. load: fills the facts with
      * whatever of `wanted` exists; orders come with their lines, payments and variants, products with their variants;
-     * may be called again for further keys. save: every new and changed row with guards (a version that is not the
+     * may be called again for further keys. Every load fills facts->endpoints; those of jobs fill facts->claim,
+     * facts->prune and facts->notice as wanted: what may be claimed is locked, or left out where somebody else has it in
+     * hand; claim_plan (domain/job_queue.h) shares it out over the queues. A job is one struct, however it is found; jobs
+     * found by id come with their log. save: every new and changed row with guards (a version that is not the
      * loaded one is FAULT_CONFLICT), the events' numbers, and exactly one timeout job per draft; the facts stay until
-     * commit or rollback. A store may do the writing in commit, where the faults of save come from then. */
+     * commit or rollback. Where facts->jobs_at_ms is set, watches elsewhere are told. A store may do the writing in commit, where the faults of save come from then. */
     bool (*batch_begin)(struct store *store, int64_t *ret_now_ms, struct fault *fault) MUST_USE;
     bool (*batch_due)(struct store *store, int64_t now_ms, size_t max, struct uuid *ret_ids, size_t *ret_count,
                       bool *ret_more, struct fault *fault) MUST_USE;
@@ -160,7 +180,7 @@ struct store_ops {
     bool (*batch_save)(struct store *store, struct facts *facts, struct fault *fault) MUST_USE;
     bool (*batch_commit)(struct store *store, struct fault *fault) MUST_USE;
     void (*batch_rollback)(struct store *store);
-    /* The earliest deadline there is, INT64_MAX where none. Outside a batch. */
+    /* The earliest deadline of a payment there is, INT64_MAX where none. Outside a batch. */
     bool (*next_due)(struct store *store, int64_t *ret_due_ms, struct fault *fault) MUST_USE;
     /* Housekeeping between batches (checkpoints, pruning), bounded to a few milliseconds a call; idle: nothing waits.
      * *ret_more: call again soon. */
@@ -192,8 +212,28 @@ struct store_ops {
     bool (*read_events)(struct reader *reader, struct arena *arena, const struct event_filter *filter,
                         const struct page *page, struct event_row **ret_rows, size_t *ret_count, bool *ret_more,
                         bool *ret_found, struct fault *fault) MUST_USE; /* oldest first; ret_found: the order exists */
+    /* The newest event's; 0 before the first. What was answered before is seen, whatever lags. */
+    bool (*read_last_sequence)(struct reader *reader, int64_t *ret_sequence, struct fault *fault) MUST_USE;
+    bool (*read_jobs)(struct reader *reader, struct arena *arena, const struct job_filter *filter,
+                      const struct page *page, struct job ***ret_jobs, size_t *ret_count, bool *ret_more,
+                      struct fault *fault) MUST_USE; /* newest first, without logs; page->after_id */
+    bool (*read_job)(struct reader *reader, struct arena *arena, const struct uuid *id, struct job **ret_job,
+                     struct fault *fault) MUST_USE; /* with its log; NULL where there is none */
+    bool (*read_queues)(struct reader *reader, struct arena *arena, int64_t now_ms, struct queue_row **ret_rows,
+                        size_t *ret_count, struct fault *fault) MUST_USE; /* by name */
+    bool (*read_schedules)(struct reader *reader, struct arena *arena, struct job_schedule ***ret_schedules,
+                           size_t *ret_count, struct fault *fault) MUST_USE; /* by name */
+    bool (*read_endpoints)(struct reader *reader, struct arena *arena, struct webhook_endpoint ***ret_endpoints,
+                           size_t *ret_count, struct fault *fault) MUST_USE; /* oldest first, secrets included */
     bool (*read_keys)(struct reader *reader, struct arena *arena, struct key_row **ret_rows, size_t *ret_count,
                       struct fault *fault) MUST_USE; /* revoked ones too, oldest first */
+
+    /* Calls `changed` on a thread of its own when another process has committed something that lets a job start at
+     * job_at_ms, or may have; that may be missed (a connection was lost), so whoever relies on it looks now and then,
+     * too. watch_stop: no call after it; before close. */
+    bool (*watch_start)(struct store *store, void (*changed)(void *context, int64_t job_at_ms), void *context,
+                        struct watch **ret_watch, struct fault *fault) MUST_USE;
+    void (*watch_stop)(struct watch *watch); /* takes NULL */
 
     /* Administration, on the writing side, each a transaction of its own. */
     bool (*key_create)(struct store *store, const struct key_row *key, struct fault *fault) MUST_USE;

@@ -6,7 +6,7 @@ import { copyOf, IS_POSTGRES, newDatabase, ONLY_SQLITE, sql } from './support/da
 import { run, runs, temporaryFolder } from './support/program.mjs';
 import { Shop, untilTime, useShop } from './support/shop.mjs';
 
-const COMMANDS = ['serve', 'migrate', 'import', 'audit', 'rush', 'keys', 'version'];
+const COMMANDS = ['serve', 'migrate', 'import', 'audit', 'rush', 'jobs', 'keys', 'version'];
 
 describe('help', () => {
   for (const command of [...COMMANDS, 'keys create', 'keys list', 'keys revoke']) {
@@ -133,7 +133,7 @@ describe('the audit', () => {
            UPDATE stock_levels SET reserved_quantity = stock_quantity + 1`,
       I2: "UPDATE stock_reservations SET quantity = quantity + 1 WHERE status = 'active'",
       I3: "UPDATE stock_movements SET delta = delta + 1 WHERE reason = 'initial'",
-      I4: "DELETE FROM jobs WHERE kind = 'payment_timeout'",
+      I4: 'DELETE FROM payment_timeouts',
       I5: 'DELETE FROM payments',
       I6: "UPDATE stock_reservations SET status = 'active' WHERE status = 'released'",
       I11: "DELETE FROM events WHERE type = 'order.paid'",

@@ -306,7 +306,6 @@ describe('HTTP', () => {
       '/v1/orders/x/y/z',
       '/healthz/',
       '/v1/ORDERS',
-      '/v1/jobs',
       '/v1/orders/x/refund',
       '/../etc/passwd',
       '/v1/stock',

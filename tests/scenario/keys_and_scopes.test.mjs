@@ -55,6 +55,12 @@ describe('scopes', () => {
       `${path}/events`,
       '/v1/reservations',
       '/v1/events',
+      '/v1/jobs',
+      `/v1/jobs/${placed.order_id}`,
+      '/v1/queues',
+      '/v1/schedules',
+      '/v1/webhook_endpoints',
+      '/v1/webhook_deliveries',
     ];
     for (const target of read) {
       for (const bearer of Object.values(keys)) {
@@ -74,6 +80,10 @@ describe('scopes', () => {
       ['POST', '/v1/products', { title: 'T', sku: newSku(), price: euro(1) }],
       ['PATCH', `/v1/products/${product}`, { title: 'T' }],
       ['PATCH', `/v1/variants/${sku}`, { title: 'T' }],
+      ['POST', '/v1/webhook_endpoints', { url: 'https://no-such-host.invalid/' }],
+      ['POST', '/v1/queues/maintenance/pause', undefined],
+      ['POST', '/v1/queues/maintenance/resume', undefined],
+      ['PATCH', '/v1/queues/maintenance', { concurrency: 1 }],
     ];
     for (const [method, target, body] of [...write, ...admin]) {
       const { body: problem } = await shop.call(method, target, body, '403 forbidden', { bearer: keys.read });
@@ -82,6 +92,11 @@ describe('scopes', () => {
     for (const [method, target, body] of admin) {
       await shop.call(method, target, body, '403 forbidden', { bearer: keys.write });
       assert.ok((await shop.call(method, target, body, undefined, { bearer: keys.admin })).status < 300);
+    }
+    const bound = ['retry', 'cancel', 'promote'].map((action) => `/v1/jobs/${placed.order_id}/${action}`);
+    for (const target of bound) {
+      await shop.post(target, undefined, '403 forbidden', { bearer: keys.write });
+      await shop.post(target, undefined, '409 job_is_bound', { bearer: keys.admin });
     }
     for (const [method, target, body] of write) {
       const { status } = await shop.call(method, target, body, undefined, { bearer: keys.write });

@@ -33,8 +33,12 @@ describe('observability', () => {
 
   test('every promised metric is there', async () => {
     await shop.places({ [await shop.sells(5)]: 1 });
-    const values = await metrics();
+    const values = await until('the queues were looked at', async () => {
+      const all = await metrics();
+      return family(all, 'holdfast_jobs').length > 0 ? all : null;
+    });
     for (const name of [
+      'holdfast_job_oldest_due_seconds',
       'holdfast_http_requests_total',
       'holdfast_http_request_duration_seconds',
       'holdfast_http_connections',

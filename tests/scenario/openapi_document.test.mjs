@@ -94,6 +94,10 @@ describe('openapi.json', () => {
       'CancelOrder',
       'ExtendHold',
       'Price',
+      'UpdateQueue',
+      'RateLimit',
+      'CreateWebhookEndpoint',
+      'UpdateWebhookEndpoint',
     ]) {
       assert.equal(document.components.schemas[name].additionalProperties, false, name);
     }

@@ -69,13 +69,17 @@ describe('a worker', () => {
   test('listens nowhere unless told to', () =>
     withWorker([], (worker) => assert.equal(startOf(worker).listen, undefined)));
 
-  test('is the only process that serves a file', ONLY_SQLITE, () =>
+  test('runs beside a server and other workers on one file, of which one process alone is the server', ONLY_SQLITE, () =>
     withWorker([], async (_, database) => {
-      for (const command of [['work'], ['serve', '--listen', '127.0.0.1:0']]) {
-        const { status, stderr } = await run([...command, '--database', database]);
-        assert.equal(status, 1, command[0]);
-        assert.match(stderr, /another process serves/);
-      }
+      const shop = new Shop({ database });
+      await shop.start();
+      const { status, stderr } = await run(['serve', '--listen', '127.0.0.1:0', '--database', database]);
+      assert.equal(status, 1);
+      assert.match(stderr, /another process serves/);
+      const other = await work(database);
+      assert.deepEqual(await other.stop(), STOPPED, other.logText());
+      await shop.stop();
+      shop.close();
     }));
 
   test('makes no database', async () => {

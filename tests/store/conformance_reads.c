@@ -285,6 +285,29 @@ static void events_are_numbered_without_gaps(void **state)
     }
 }
 
+static int64_t last_sequence(struct harness *harness)
+{
+    int64_t sequence = -1;
+    assert_ok(harness, harness->ops->read_last_sequence(harness->reader, &sequence, &harness->fault));
+    return sequence;
+}
+
+static void the_newest_event_is_known_by_its_number(void **state)
+{
+    struct harness *harness = *state;
+    struct event_filter any = {.has_type = false};
+    struct event_row *rows;
+    bool more;
+    assert_int_equal(last_sequence(harness), 0);
+    (void)make_variant(harness, "a", 100);
+    for (int64_t orders = 1; orders <= 3; orders++) {
+        (void)place_id(harness, "c", "a", 1);
+        size_t count = read_events(harness, &any, 0, 100, &rows, &more);
+        assert_true(count >= (size_t)orders);
+        assert_int_equal(last_sequence(harness), rows[count - 1].sequence);
+    }
+}
+
 static void an_order_has_its_history(void **state)
 {
     struct harness *harness = *state;
@@ -448,6 +471,7 @@ const struct CMUnitTest CONFORMANCE_READ_TESTS[] = {
     ON_FRESH_STORE(reservations_follow_their_orders),
     ON_FRESH_STORE(a_page_of_reservations_may_end_inside_an_order),
     ON_FRESH_STORE(events_are_numbered_without_gaps),
+    ON_FRESH_STORE(the_newest_event_is_known_by_its_number),
     ON_FRESH_STORE(an_order_has_its_history),
     ON_FRESH_STORE(the_ledger_is_read_oldest_first),
     ON_FRESH_STORE(products_are_listed_newest_first),

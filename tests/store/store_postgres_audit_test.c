@@ -53,9 +53,10 @@ static void the_audit_finds_what_is_broken(void **state)
         {"DELETE FROM stock_movements WHERE reason = 'initial' AND variant_id = " VARIANT("b"), "I3: sku b"},
         {"UPDATE stock_reservations SET status = 'released'" OF("draft"), "I4: order 0"},
         {"DELETE FROM stock_reservations" OF("draft"), "I4: order 0"},
-        {"DELETE FROM jobs" OF("draft"), "I4: order 0"},
+        {"DELETE FROM payment_timeouts" OF("draft"), "I4: order 0"},
         {"UPDATE orders SET expires_at = expires_at + interval '1 ms'" OF("draft"), "I4: order 0"},
-        {"INSERT INTO jobs SELECT kind, run_at + interval '5 ms', order_id FROM jobs" OF("draft"), "I4: order 0"},
+        {"INSERT INTO payment_timeouts SELECT run_at + interval '5 ms', order_id FROM payment_timeouts" OF("draft"),
+         "I4: order 0"},
         {"DELETE FROM order_items" OF("draft"), "I4: order 0"},
         {"UPDATE counters SET live_holds = 3", "I4: counters has 3 live holds, and there are 2 drafts"},
         {"UPDATE stock_reservations SET status = 'active'" OF("paid"), "I5: order 0"},
@@ -64,7 +65,7 @@ static void the_audit_finds_what_is_broken(void **state)
         {"DELETE FROM payments" OF("paid"), "I5: order 0"},
         {"UPDATE payments SET status = 'accepted', reason = NULL" OF("refund"), "I5: order 0"},
         {"UPDATE stock_movements SET reason = 'other' WHERE reason = 'sale'", "I5: sku a: 2 units converted, 0"},
-        {"INSERT INTO jobs VALUES ('payment_timeout', now(), " ORDER("cancelled") ")", "I6: order 0"},
+        {"INSERT INTO payment_timeouts VALUES (now(), " ORDER("cancelled") ")", "I6: order 0"},
         {"UPDATE stock_reservations SET status = 'active'" OF("cancelled"), "I6: order 0"},
         {"UPDATE payments SET number = 7" OF("paid"), "I7: order 0"},
         {"ALTER TABLE payments DROP CONSTRAINT payments_pkey; "
@@ -86,7 +87,7 @@ static void the_audit_finds_what_is_broken(void **state)
         {"UPDATE order_items SET variant_id = 77" OF("paid"), "refers to a row of product_variants"},
         {"INSERT INTO stock_reservations VALUES (" NOBODY ", 1, " VARIANT("a") ", 1, 'released')",
          "I9: stock_reservations row 0"},
-        {"INSERT INTO jobs VALUES ('payment_timeout', now(), " NOBODY ")", "I9: jobs row 0"},
+        {"INSERT INTO payment_timeouts VALUES (now(), " NOBODY ")", "I9: payment_timeouts row 0"},
         {"UPDATE events SET order_id = " NOBODY " WHERE type = 'order.paid'", "I9: events row "},
         {"UPDATE stock_movements SET order_id = " NOBODY " WHERE reason = 'sale'", "I9: stock_movements row "},
         {"DELETE FROM events WHERE sequence = 2", "I11: event 3 is there and the one before it is not"},
@@ -97,9 +98,9 @@ static void the_audit_finds_what_is_broken(void **state)
         {"UPDATE events SET type = 'order.expired' WHERE type = 'order.cancelled'", "I11: order 0"},
         {"UPDATE events SET type = 'stock.low' WHERE type = 'stock.adjusted'",
          "I11: 1 stock adjustments have 0 events"},
-        {"INSERT INTO jobs SELECT 'payment_timeout', now() + i * interval '1 s', order_id FROM orders, "
+        {"INSERT INTO payment_timeouts SELECT now() + i * interval '1 s', order_id FROM orders, "
          "generate_series(1, 150) i WHERE customer_id = 'cancelled'",
-         "I6: jobs: and 50 more"},
+         "I6: payment timeouts' orders: and 50 more"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

@@ -13,59 +13,8 @@
 #include "domain/idempotency.h"
 #include "domain/place_order.h"
 #include "postgres_schemas.h"
+#include "postgres_servers.h"
 #include "store/postgres/postgres_store.h"
-
-static const struct store_under_test postgres = {&POSTGRES_STORE, postgres_schemas_prepare, postgres_schemas_discard};
-
-/* What the harness has of a server whose turn it is not. */
-struct side {
-    struct store *store;
-    struct arena *arena;
-    struct wanted wanted;
-    struct facts facts;
-};
-
-struct servers {
-    struct harness *harness; /* of the server whose turn it is */
-    struct side other;
-};
-
-static void change_turns(struct servers *servers)
-{
-    struct harness *harness = servers->harness;
-    struct side turn = {harness->store, harness->arena, harness->wanted, harness->facts};
-    harness->store = servers->other.store;
-    harness->arena = servers->other.arena;
-    harness->wanted = servers->other.wanted;
-    harness->facts = servers->other.facts;
-    servers->other = turn;
-}
-
-static int setup(void **state)
-{
-    struct servers *servers = memory_zalloc(1, sizeof(*servers));
-    struct migration_report report;
-    servers->harness = harness_open(&postgres);
-    struct harness *harness = servers->harness;
-    const struct store_options options = {.location = harness->location, .unix_ms = harness_clock};
-    servers->other.arena = arena_new((size_t)64 * 1024);
-    assert_ok(harness, harness->ops->open(&options, &servers->other.store, &harness->fault));
-    assert_ok(harness, harness->ops->migrate(servers->other.store, &report, &harness->fault));
-    assert_int_equal(report.from_version, report.to_version);
-    *state = servers;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct servers *servers = *state;
-    POSTGRES_STORE.batch_rollback(servers->other.store);
-    POSTGRES_STORE.close(servers->other.store);
-    arena_free(servers->other.arena);
-    harness_close(servers->harness);
-    free(servers);
-    return 0;
-}
 
 static struct uuid plan_order_of(struct harness *harness, const char *key, const char *sku)
 {
@@ -90,12 +39,6 @@ static struct uuid plan_order_of(struct harness *harness, const char *key, const
 static struct uuid plan_order(struct harness *harness, const char *key)
 {
     return plan_order_of(harness, key, "a");
-}
-
-static bool save_and_commit(struct harness *harness)
-{
-    return harness->ops->batch_save(harness->store, &harness->facts, &harness->fault) &&
-           harness->ops->batch_commit(harness->store, &harness->fault);
 }
 
 /* The number of the row's or the log's bytes that changed meanwhile. */
@@ -474,7 +417,7 @@ static void plan_order_and_title(struct harness *harness, const struct uuid *pro
 
 /* The batch that is planned already, on a thread of its own. */
 struct committing {
-    struct side *side;
+    struct server_side *side;
     struct fault fault;
     bool ok;
 };
@@ -482,7 +425,7 @@ struct committing {
 static void *commit_side(void *argument)
 {
     struct committing *committing = argument;
-    struct side *side = committing->side;
+    struct server_side *side = committing->side;
     committing->ok = POSTGRES_STORE.batch_save(side->store, &side->facts, &committing->fault) &&
                      POSTGRES_STORE.batch_commit(side->store, &committing->fault);
     return NULL;
@@ -531,8 +474,6 @@ static void a_schema_of_another_program_is_refused(void **state)
                         "1");
     postgres_schemas_discard(location);
 }
-
-#define WITH_TWO_SERVERS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {

@@ -21,6 +21,9 @@ struct fixture {
     struct outcome members[2];
     struct field_errors refused;
     struct place_orders_member requests[2];
+    struct job job;
+    struct job_queue queue;
+    struct webhook_endpoint endpoint;
     struct command command;
 };
 
@@ -86,6 +89,22 @@ static int make_fixture(void **state)
     field_errors_init(&f->refused, f->arena);
     field_errors_add_named(&f->refused, TEXT_LITERAL("x"), FIELD_UNKNOWN, "There is no such field.");
     f->requests[1].refused = &f->refused;
+    f->queue =
+        (struct job_queue){.name = TEXT_LITERAL("webhook:01a20704-6bd1-7717-8b4f-fb13c7570c05"), .concurrency = 1};
+    f->job = (struct job){.id = id_of(6),
+                          .queue = f->queue.name,
+                          .kind = WEBHOOK_DELIVERY_KIND,
+                          .event_sequence = 7,
+                          .state = JOB_SCHEDULED,
+                          .run_at_ms = 1795340460123,
+                          .max_attempts = 15,
+                          .progress = JOB_PROGRESS_NONE,
+                          .created_at_ms = 1795340460123};
+    f->endpoint = (struct webhook_endpoint){.id = id_of(5),
+                                            .url = TEXT_LITERAL("https://shop.example/"),
+                                            .secret = TEXT_LITERAL("whsec_new"),
+                                            .created_at_ms = 1795340460123,
+                                            .version = 5};
     f->command.input.place_orders = (struct place_orders){.members = f->requests, .member_count = 2};
     return 0;
 }
@@ -114,6 +133,8 @@ static struct outcome outcome_of(enum outcome_code code)
         .members = fixture.members,
         .member_count = 2,
         .record = &fixture.record,
+        .job = &fixture.job,
+        .queue = &fixture.queue,
     };
 }
 
@@ -230,6 +251,67 @@ static void products_variants_and_movements_have_their_versions(void **state)
     assert_true(contains(answer.body, "\"delta\":5,\"reason\":\"restock\",\"reference\":null,\"order_id\":null"));
 }
 
+static struct kept_answer render_of_endpoint(enum outcome_code code)
+{
+    struct outcome outcome = outcome_of(code);
+    struct kept_answer answer;
+    outcome.endpoint = &fixture.endpoint;
+    reply_keep(&fixture.command, &outcome, fixture.arena, &answer);
+    return answer;
+}
+
+static void a_secret_is_shown_to_whoever_made_it_alone(void **state)
+{
+    (void)state;
+    struct kept_answer answer = render_of_endpoint(OUTCOME_ENDPOINT_CREATED);
+    assert_int_equal(answer.status, 201);
+    assert_int_equal(answer.version, 5);
+    assert_true(text_equal_c(answer.location, "/v1/webhook_endpoints/01a20704-6bd1-7717-8b4f-fb13c7570c05"));
+    assert_true(contains(answer.body, "\"secret\":\"whsec_new\"}"));
+    fixture.endpoint.previous_secret = TEXT_LITERAL("whsec_old");
+    fixture.endpoint.previous_until_ms = 1795340460123;
+    answer = render_of_endpoint(OUTCOME_SECRET_ROTATED);
+    assert_true(
+        contains(answer.body, "\"secret\":\"whsec_new\",\"previous_secret_expires_at\":\"2026-11-22T09:41:00.123Z\"}"));
+    assert_false(contains(answer.body, "whsec_old"));
+    answer = render_of_endpoint(OUTCOME_ENDPOINT_UPDATED);
+    assert_int_equal(answer.version, 5);
+    assert_false(contains(answer.body, "whsec"));
+    assert_true(contains(render_of_endpoint(OUTCOME_VERSION_MISMATCH).body, "\"version\":5"));
+    fixture.endpoint.previous_secret = TEXT_ABSENT;
+}
+
+static void what_is_deleted_is_answered_without_a_body(void **state)
+{
+    (void)state;
+    struct kept_answer answer = render_of_endpoint(OUTCOME_ENDPOINT_DELETED);
+    assert_int_equal(answer.status, 204);
+    assert_int_equal(answer.body.length, 0);
+}
+
+static void a_test_is_accepted_and_a_repeated_delivery_created(void **state)
+{
+    (void)state;
+    fixture.command.kind = COMMAND_TEST_ENDPOINT;
+    struct kept_answer answer = render(OUTCOME_DELIVERY_QUEUED);
+    assert_int_equal(answer.status, 202);
+    assert_true(contains(answer.body, "{\"job_id\":"));
+    fixture.command.kind = COMMAND_REDELIVER;
+    answer = render(OUTCOME_DELIVERY_QUEUED);
+    assert_int_equal(answer.status, 201);
+    assert_true(contains(answer.body, "{\"delivery_id\":"));
+    assert_true(text_equal_c(answer.location, "/v1/webhook_deliveries/01a20704-6bd1-7717-8b4f-fb13c7570c06"));
+    fixture.command.kind = COMMAND_PLACE_ORDERS;
+}
+
+static void a_job_that_is_in_the_way_is_shown(void **state)
+{
+    (void)state;
+    assert_true(contains(render(OUTCOME_JOB_STATE).body, "\"job\":{\"job_id\""));
+    assert_true(contains(render(OUTCOME_JOB_KEY_TAKEN).body, "\"job\":{\"job_id\""));
+    assert_true(contains(render(OUTCOME_QUEUE_UPDATED).body, "\"concurrency\":1,\"rate_limit\":null}"));
+}
+
 static void members_of_a_batch_are_answered_in_their_order(void **state)
 {
     (void)state;
@@ -317,6 +399,10 @@ int main(void)
         cmocka_unit_test(later_answers_show_the_payments),
         cmocka_unit_test(refusals_carry_what_a_program_needs),
         cmocka_unit_test(products_variants_and_movements_have_their_versions),
+        cmocka_unit_test(a_secret_is_shown_to_whoever_made_it_alone),
+        cmocka_unit_test(what_is_deleted_is_answered_without_a_body),
+        cmocka_unit_test(a_test_is_accepted_and_a_repeated_delivery_created),
+        cmocka_unit_test(a_job_that_is_in_the_way_is_shown),
         cmocka_unit_test(members_of_a_batch_are_answered_in_their_order),
         cmocka_unit_test(a_kept_answer_is_given_as_it_was),
         cmocka_unit_test(errors_of_one_kind_name_the_problem),

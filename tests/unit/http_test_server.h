@@ -5,7 +5,10 @@
  *
  *   /later    answers after 20 ms         /hold   answers when the test says server_command(COMMAND_RELEASE)
  *   /empty    204                         /big    a taken body of ?bytes
- *   else      200, with "<method> <path>?<query> <body>" */
+ *   else      200, with "<method> <path>?<query> <body>"
+ *
+ * A test may bring a handler of its own (options.handle; the context is the test_server), and have functions called on
+ * the loop's thread (server_call). */
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -25,7 +28,7 @@
 #define HELD_MAX 64
 #define CLIENT_WAIT_MS 5000
 
-enum command { COMMAND_RELEASE, COMMAND_DRAIN, COMMAND_STOP };
+enum command { COMMAND_RELEASE, COMMAND_DRAIN, COMMAND_STOP, COMMAND_CALL };
 
 struct test_server {
     uv_loop_t loop;
@@ -33,6 +36,8 @@ struct test_server {
     uv_async_t wake;
     uv_sem_t command_done;
     atomic_int command; /* an enum command */
+    void (*called)(struct test_server *server);
+    void *test; /* a test's own */
     struct http_server *server;
     uint16_t port;
     struct http_request *held[HELD_MAX];
@@ -163,6 +168,9 @@ static void obey(uv_async_t *wake)
 {
     struct test_server *server = wake->data;
     switch ((enum command)server->command) {
+    case COMMAND_CALL:
+        server->called(server);
+        break;
     case COMMAND_RELEASE:
         release_held(server);
         break;
@@ -190,6 +198,12 @@ static inline void server_command(struct test_server *server, enum command comma
     uv_sem_wait(&server->command_done);
 }
 
+static inline void server_call(struct test_server *server, void (*called)(struct test_server *server))
+{
+    server->called = called;
+    server_command(server, COMMAND_CALL);
+}
+
 static inline struct http_server_options default_options(void)
 {
     return (struct http_server_options){
@@ -208,7 +222,7 @@ static inline struct test_server *server_start(struct http_server_options option
 {
     struct test_server *server = calloc(1, sizeof(*server));
     assert_non_null(server);
-    options.handle = handle_request;
+    options.handle = options.handle == NULL ? handle_request : options.handle;
     options.refuse = refuse_request;
     options.answered = count_answer;
     options.context = server;

@@ -32,8 +32,8 @@ static const char SETTINGS[] =
     "UNION ALL SELECT 'stock_reservations', c.order_id || ' ' || c.line, 'order_items' "                      \
     "FROM stock_reservations c WHERE NOT EXISTS (SELECT FROM order_items p "                                  \
     "WHERE p.order_id = c.order_id AND p.line = c.line) "                                                     \
-    "UNION ALL SELECT 'jobs', c.order_id::text, 'orders' "                                                    \
-    "FROM jobs c WHERE NOT EXISTS (SELECT FROM orders p WHERE p.order_id = c.order_id) "                      \
+    "UNION ALL SELECT 'payment_timeouts', c.order_id::text, 'orders' "                                        \
+    "FROM payment_timeouts c WHERE NOT EXISTS (SELECT FROM orders p WHERE p.order_id = c.order_id) "          \
     "UNION ALL SELECT 'events', c.sequence::text, 'orders' FROM events c "                                    \
     "WHERE c.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM orders p WHERE p.order_id = c.order_id) "       \
     "UNION ALL SELECT 'stock_movements', c.movement_no::text, 'orders' FROM stock_movements c "               \
@@ -70,13 +70,13 @@ static const struct statement CHECKS[] = {
            "FROM orders o WHERE NOT EXISTS (SELECT FROM order_items i WHERE i.order_id = o.order_id)")},
     {"payment timeouts",
      CHECK("SELECT 'I4', format('order %s is draft and has no payment timeout at its deadline', o.order_id) "
-           "FROM orders o WHERE o.status = 'draft' AND NOT EXISTS (SELECT FROM jobs j "
-           "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = o.expires_at AND j.order_id = o.order_id)")},
-    {"jobs",
+           "FROM orders o WHERE o.status = 'draft' AND NOT EXISTS (SELECT FROM payment_timeouts t "
+           "WHERE t.run_at = o.expires_at AND t.order_id = o.order_id)")},
+    {"payment timeouts' orders",
      CHECK("SELECT " INVARIANT_OF_ORDER ", format('order %s is %s and has a payment timeout %s ms from its deadline', "
-           "o.order_id, o.status, round(extract(epoch FROM j.run_at - o.expires_at) * 1000)) "
-           "FROM jobs j JOIN orders o ON o.order_id = j.order_id "
-           "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND (o.status <> 'draft' OR j.run_at <> o.expires_at)")},
+           "o.order_id, o.status, round(extract(epoch FROM t.run_at - o.expires_at) * 1000)) "
+           "FROM payment_timeouts t JOIN orders o ON o.order_id = t.order_id "
+           "WHERE o.status <> 'draft' OR t.run_at <> o.expires_at")},
     {"live holds",
      CHECK("SELECT 'I4', format('counters has %s live holds, and there are %s drafts', counted, drafts) FROM ("
            "SELECT (SELECT live_holds FROM counters) AS counted, "
@@ -140,6 +140,11 @@ static const struct statement CHECKS[] = {
            "SELECT (SELECT count(*) FROM stock_movements WHERE reason NOT IN ('initial', 'sale')) AS adjusted, "
            "(SELECT count(*) FROM events WHERE type = 'stock.adjusted') AS logged) c "
            "WHERE adjusted <> logged AND " LOG_IS_WHOLE)},
+    {"deliveries' events",
+     CHECK("SELECT 'I11', format('job %s delivers event %s, which is not there', j.job_id, j.event_sequence) "
+           "FROM jobs j WHERE j.event_sequence > (SELECT last_sequence FROM counters) "
+           "OR (j.event_sequence >= (SELECT min(sequence) FROM events) "
+           "AND NOT EXISTS (SELECT FROM events e WHERE e.sequence = j.event_sequence))")},
 };
 #define CHECK_COUNT (sizeof(CHECKS) / sizeof(CHECKS[0]))
 
@@ -157,6 +162,7 @@ static const struct statement SELECT_COUNTS = {
               "(SELECT count(*) FROM payments) AS \"payments\", "
               "(SELECT count(*) FROM payments WHERE status = 'refund_due') AS \"payments refund_due\", "
               "(SELECT count(*) FROM stock_movements) AS \"stock movements\", "
+              "(SELECT count(*) FROM payment_timeouts) AS \"payment timeouts\", "
               "(SELECT count(*) FROM jobs) AS \"jobs\", "
               "(SELECT count(*) FROM events) AS \"events\", "
               "(SELECT count(*) FROM idempotency_keys) AS \"idempotency keys\", "

@@ -2,13 +2,13 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "store/postgres/postgres_internal.h"
+#include "store/postgres/jobs.h"
 #include "store/postgres/rows.h"
 #include "store/postgres/values.h"
 
 /* One exchange. Rows that are going to change are locked, everywhere in the same order, so that servers cannot wait for
- * each other in a circle: orders by id, then due orders (not waited for), then, while others are met, stock levels by
- * variant (see LOAD_GUARDED). Each statement
+ * each other in a circle: orders by id, then due orders (not waited for), then jobs by id, then, while others are met,
+ * stock levels by variant (see LOAD_GUARDED). Each statement
  * sees what was committed before it began, so what is read behind a lock is as new as the lock. Products and variants
  * are not locked: they change rarely, and their updates are guarded. Keys find rows one by one or through arrays; see
  * VARIANT_LEVEL for why no tables are joined. */
@@ -18,11 +18,11 @@ static const struct statement LOCK_ORDERS = {"lock_orders", ORDERS_BY_ID " ORDER
 static const struct statement LOCK_FREE_ORDERS = {"lock_free_orders",
                                                   ORDERS_BY_ID " ORDER BY o.order_id FOR UPDATE SKIP LOCKED"};
 static const struct statement SELECT_ORDERS = {"select_orders", ORDERS_BY_ID};
-/* Another server may have been faster between our look at the jobs and the lock. */
+/* Another server may have been faster between our look at the timeouts and the lock. */
 static const struct statement CHECK_DUE = {
     "check_due", "SELECT w.order_id FROM unnest($1::uuid[], $2::timestamptz[]) AS w(order_id, run_at), "
-                 "LATERAL (SELECT FROM jobs j WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = w.run_at "
-                 "AND j.order_id = w.order_id LIMIT 1) f"};
+                 "LATERAL (SELECT FROM payment_timeouts t WHERE t.run_at = w.run_at "
+                 "AND t.order_id = w.order_id LIMIT 1) f"};
 
 #define VARIANTS(which, how)                                                       \
     "SELECT " VARIANT_COLUMNS " FROM (SELECT * FROM product_variants WHERE " which \
@@ -72,8 +72,8 @@ static const struct statement SELECT_PURCHASED = {
     "WHERE l.sku = w.sku AND l.max_per_customer IS NOT NULL LIMIT 1) v"};
 /* How many timeouts are due ($1: the caller's clock, where it has one; $2: none is due before), counted up to $3. */
 static const struct statement COUNT_DUE = {
-    "count_due", "SELECT count(*) FROM (SELECT FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' "
-                 "AND run_at >= $2::timestamptz AND run_at <= coalesce($1::timestamptz, (SELECT clock_timestamp())) "
+    "count_due", "SELECT count(*) FROM (SELECT FROM payment_timeouts WHERE "
+                 "run_at >= $2::timestamptz AND run_at <= coalesce($1::timestamptz, (SELECT clock_timestamp())) "
                  "LIMIT $3::bigint) AS due"};
 /* The database's clock; how many microseconds the batch has taken; and the time that it is decided by, which is not
  * before $1, for the statements behind this one. */
@@ -107,7 +107,7 @@ struct load {
     struct facts *facts;
     size_t orders;
     size_t due;
-    size_t due_jobs;
+    size_t due_timeouts;
     size_t variants;
     size_t items;
     size_t payments;
@@ -119,6 +119,7 @@ struct load {
     size_t purchased;
     size_t found_orders;
     size_t found_skus;
+    struct jobs_load jobs;
 };
 
 static const enum value_type UUIDS[] = {VALUE_UUID};
@@ -185,7 +186,7 @@ static void queue_due_check(struct load *load)
             row_time(parameters, due->run_at_ms[i]);
         }
     }
-    load->due_jobs = queue_filled(load, parameters, &CHECK_DUE);
+    load->due_timeouts = queue_filled(load, parameters, &CHECK_DUE);
 }
 
 static void queue_orders(struct load *load)
@@ -338,6 +339,9 @@ static void queue_load(struct load *load)
 {
     batch_queue_begin(load->store);
     queue_orders(load);
+    if (load->mode != LOAD_SHOWN) {
+        jobs_queue_locks(load->store, load->wanted, load->facts, &load->jobs);
+    }
     if (load->mode == LOAD_GUARDED) {
         queue_due_count(load);
     }
@@ -345,6 +349,9 @@ static void queue_load(struct load *load)
     queue_lines_and_payments(load);
     queue_products(load);
     queue_keys(load);
+    if (load->mode != LOAD_SHOWN) {
+        jobs_queue_load(load->store, load->wanted, load->facts, &load->jobs);
+    }
     if (load->mode == LOAD_FREE) {
         queue_what_exists(load);
     }
@@ -378,10 +385,10 @@ static bool has_all_lines(const struct order *order)
 static void find_elsewhere(struct load *load)
 {
     struct table timeouts;
-    const PGresult *jobs = result_of(load, load->due_jobs);
+    const PGresult *found = result_of(load, load->due_timeouts);
     table_init(&timeouts, load->facts->arena);
-    for (int row = 0; row < PQntuples(jobs); row++) {
-        table_put(&timeouts, value_view(jobs, row, 0), load);
+    for (int row = 0; row < PQntuples(found); row++) {
+        table_put(&timeouts, value_view(found, row, 0), load);
     }
     for (size_t i = 0; i < load->wanted->due_ids.count; i++) {
         struct text key = load->wanted->due_ids.entries[i].key;
@@ -527,7 +534,7 @@ static bool load_as(struct store *store, enum load_mode mode, const struct wante
                         .store = store,
                         .wanted = wanted,
                         .facts = facts,
-                        .due_jobs = NOT_SENT,
+                        .due_timeouts = NOT_SENT,
                         .found_orders = NOT_SENT,
                         .found_skus = NOT_SENT};
     struct row_loader loader;
@@ -557,14 +564,49 @@ static bool load_as(struct store *store, enum load_mode mode, const struct wante
         take_now(&load);
     }
     struct known_key *known = take_keys(&load, &key_count);
+    if (mode != LOAD_SHOWN && !jobs_take_load(store, wanted, facts, &load.jobs, fault)) {
+        return false;
+    }
     return load_orders_of_keys(&load, known, key_count, fault);
+}
+
+/* An order that was paid or moved since its deadline was found is not near any more. */
+static void drop_moved(const struct store *store, struct facts *facts)
+{
+    struct notice_facts *notice = &facts->notice;
+    size_t kept = 0;
+    for (size_t i = 0; i < notice->count; i++) {
+        const struct order *order = facts_order(facts, &notice->order_ids[i]);
+        if (order != NULL && order->status == ORDER_DRAFT && order->loaded_expires_at_ms == store->near_ms[i]) {
+            notice->order_ids[kept++] = notice->order_ids[i];
+        }
+    }
+    notice->count = kept;
+}
+
+/* Notices change no order: nobody has to be kept from it. */
+static bool load_near(struct store *store, struct facts *facts, struct fault *fault)
+{
+    struct wanted orders;
+    wanted_init(&orders, facts->arena);
+    for (size_t i = 0; i < facts->notice.count; i++) {
+        if (facts_order(facts, &facts->notice.order_ids[i]) == NULL) {
+            wanted_add_order(&orders, &facts->notice.order_ids[i]);
+        }
+    }
+    if (orders.order_ids.count > 0 && !load_as(store, LOAD_SHOWN, &orders, facts, fault)) {
+        return false;
+    }
+    drop_moved(store, facts);
+    return true;
 }
 
 bool postgres_batch_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
 {
     assert(store->in_batch);
     enum load_mode mode = wanted->skip_locked ? LOAD_FREE : store->must_lock ? LOAD_LOCKED : LOAD_GUARDED;
-    if (load_as(store, mode, wanted, facts, fault)) {
+    if (load_as(store, mode, wanted, facts, fault) && load_near(store, facts, fault) &&
+        jobs_load_claim(store, wanted, facts, fault)) {
         return true;
     }
     store_note_fault(store, fault->kind);

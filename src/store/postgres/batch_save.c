@@ -1,18 +1,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "store/postgres/postgres_internal.h"
-#include "store/postgres/rows.h"
+#include "store/postgres/jobs.h"
+#include "store/postgres/save.h"
 #include "store/postgres/values.h"
-
-/* Each row of an update is looked up by itself (LIMIT), so that no plan can turn the join round and read the table
- * for each row once it has grown; f.place is where the row (t) is. */
-#define AT_PLACE(table, key) \
-    ", LATERAL (SELECT k.ctid AS place FROM " table " k WHERE " key " LIMIT 1) f WHERE t.ctid = f.place"
-/* The end of an update that carries the loaded versions. */
-#define GUARDED(table)                        \
-    " AND t.version = n.loaded RETURNING 1) " \
-    "SELECT require_rows((SELECT count(*) FROM changed), cardinality($1), '" table "')"
 
 /* One statement a table, its rows as arrays; all are queued and run on the way to COMMIT. Statements come in the
  * same order everywhere (orders before stock levels, as batch_load locks them, changed products and variants behind), and
@@ -90,11 +81,11 @@ static const struct statement UPDATE_RESERVATIONS = {
     "WHERE r.ctid = f.place"};
 static const struct statement DELETE_TIMEOUTS = {
     "delete_timeouts",
-    "DELETE FROM jobs t USING unnest($1::timestamptz[], $2::uuid[]) AS n(run_at, order_id)" AT_PLACE(
-        "jobs", "k.kind = '" PAYMENT_TIMEOUT "' AND k.run_at = n.run_at AND k.order_id = n.order_id")};
-static const struct statement INSERT_TIMEOUTS = {"insert_timeouts", "INSERT INTO jobs (kind, run_at, order_id) "
-                                                                    "SELECT '" PAYMENT_TIMEOUT
-                                                                    "', unnest($1::timestamptz[]), unnest($2::uuid[])"};
+    "DELETE FROM payment_timeouts t USING unnest($1::timestamptz[], $2::uuid[]) AS n(run_at, order_id)" AT_PLACE(
+        "payment_timeouts", "k.run_at = n.run_at AND k.order_id = n.order_id")};
+static const struct statement INSERT_TIMEOUTS = {"insert_timeouts",
+                                                 "INSERT INTO payment_timeouts (run_at, order_id) "
+                                                 "SELECT unnest($1::timestamptz[]), unnest($2::uuid[])"};
 static const struct statement INSERT_PAYMENTS = {
     "insert_payments",
     "INSERT INTO payments (payment_reference, order_id, number, status, amount, currency, reason, created_at) "
@@ -153,21 +144,30 @@ static const enum value_type NEW_KEY[] = {VALUE_TEXT,  VALUE_BYTES, VALUE_TIME, 
                                           VALUE_INT32, VALUE_TEXT,  VALUE_TEXT, VALUE_INT64};
 static const enum value_type NEW_EVENT[] = {VALUE_UUID, VALUE_TEXT, VALUE_TIME, VALUE_UUID, VALUE_JSON};
 
-#define COLUMNS(types) (types), sizeof(types) / sizeof((types)[0])
-
-static struct parameters *begin_rows(struct store *store, const enum value_type *types, size_t count)
+struct parameters *begin_rows(struct store *store, const enum value_type *types, size_t count)
 {
     struct parameters *rows = session_parameters(store->session);
     parameters_columns(rows, types, count);
     return rows;
 }
 
-/* A statement without rows is left out. */
-static void queue_rows(struct store *store, const struct parameters *rows, const struct statement *statement)
+void queue_rows(struct store *store, const struct parameters *rows, const struct statement *statement)
 {
     if (parameters_row_count(rows) > 0) {
         (void)session_queue(store->session, statement);
     }
+}
+
+void *sort_values(struct facts *facts, const struct table *table, int (*compare)(const void *, const void *))
+{
+    void **values = arena_array(facts->arena, table->count, sizeof(void *));
+    for (size_t i = 0; i < table->count; i++) {
+        values[i] = table->entries[i].value;
+    }
+    if (table->count > 1) {
+        qsort(values, table->count, sizeof(void *), compare);
+    }
+    return values;
 }
 
 /* ---- Catalogue and stock ---- */
@@ -184,19 +184,6 @@ static int compare_variants(const void *a, const void *b)
     const struct variant *first = *(const struct variant *const *)a;
     const struct variant *second = *(const struct variant *const *)b;
     return (first->row > second->row) - (first->row < second->row);
-}
-
-/* The values of a table of the working set, sorted. */
-static void *sort_values(struct facts *facts, const struct table *table, int (*compare)(const void *, const void *))
-{
-    void **values = arena_array(facts->arena, table->count, sizeof(void *));
-    for (size_t i = 0; i < table->count; i++) {
-        values[i] = table->entries[i].value;
-    }
-    if (table->count > 1) {
-        qsort(values, table->count, sizeof(void *), compare);
-    }
-    return values;
 }
 
 static void queue_new_products(struct store *store, const struct facts *facts, struct product *const *products)
@@ -593,8 +580,10 @@ bool postgres_batch_save(struct store *store, struct facts *facts, struct fault 
     queue_payments(store, facts);
     queue_movements(store, facts);
     queue_keys(store, facts);
+    jobs_queue_save(store, facts);
     queue_marker(store);
     store->looked = store_queue_due(store);
     queue_events(store, facts, live_holds_added);
+    jobs_queue_deliveries(store, facts);
     return true;
 }

@@ -14,9 +14,8 @@
 /* All deadlines up to $1, and the one behind them, however far. $3: there is none before. Without that bound every look
  * would walk over all timeouts that have ended since the oldest snapshot of the database was taken (a backup, an
  * audit). */
-#define EARLIEST(condition, limit)                                                         \
-    "(SELECT order_id, run_at FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND " condition \
-    " ORDER BY run_at, order_id LIMIT " limit ")"
+#define EARLIEST(condition, limit) \
+    "(SELECT order_id, run_at FROM payment_timeouts WHERE " condition " ORDER BY run_at, order_id LIMIT " limit ")"
 static const struct statement SELECT_DUE = {
     "select_due", EARLIEST("run_at BETWEEN $3::timestamptz AND $1::timestamptz", "$2::bigint") " UNION ALL " EARLIEST(
                       "run_at > greatest($3, $1)", "1") " ORDER BY run_at, order_id"};

@@ -156,6 +156,15 @@ void row_time(struct parameters *parameters, int64_t unix_ms)
     append_uint64(next_value(parameters, VALUE_TIME, sizeof(uint64_t)), (uint64_t)time_from_unix_ms(unix_ms));
 }
 
+void row_time_or_null(struct parameters *parameters, bool present, int64_t unix_ms)
+{
+    if (present) {
+        row_time(parameters, unix_ms);
+    } else {
+        (void)next_value(parameters, VALUE_TIME, NULL_LENGTH);
+    }
+}
+
 void row_place(struct parameters *parameters, int64_t place)
 {
     uint64_t big_endian = htobe64((uint64_t)place);

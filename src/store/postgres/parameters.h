@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "base/uuid.h"
 
-#define PARAMETERS_MAX 16
+#define PARAMETERS_MAX 18
 
 /* The values are PostgreSQL's object ids, fixed by pg_type.dat. */
 enum value_type {
@@ -62,6 +62,7 @@ void row_int32_or_null(struct parameters *parameters, bool present, int32_t valu
 void row_int64(struct parameters *parameters, int64_t value);
 void row_int64_or_null(struct parameters *parameters, bool present, int64_t value);
 void row_time(struct parameters *parameters, int64_t unix_ms);
+void row_time_or_null(struct parameters *parameters, bool present, int64_t unix_ms);
 void row_place(struct parameters *parameters, int64_t place);        /* as value_place() had it */
 void row_uuid(struct parameters *parameters, const struct uuid *id); /* NULL: NULL */
 void row_text(struct parameters *parameters, struct text text);      /* also JSON; absent: NULL */

@@ -26,6 +26,17 @@ struct due_list {
     bool is_fresh;        /* nobody has asked since */
 };
 
+/* One run over old rows, slice by slice, and where to go on: what was deleted may be walked over by whoever begins
+ * before it (see due.c). */
+struct prune_look {
+    struct prune_wanted wanted; /* in a batch that prunes */
+    bool is_begun;              /* the rest holds for the next slice, too */
+    int64_t finished_before_ms; /* what finished before goes */
+    int64_t finished_from_ms;   /* none is left before */
+    int64_t first_event;        /* none is left before */
+    int64_t last_event;         /* that goes; -1: none does */
+};
+
 struct store {
     /* Immutable after open. */
     char *uri;
@@ -53,7 +64,11 @@ struct store {
     size_t looked;               /* ... and deadlines */
     int64_t now_ms;              /* the last `now` given out */
     struct due_list due;
-    int64_t prune_at_us; /* the next slice of old idempotency keys, on the monotonic clock */
+    struct head_memory *heads; /* jobs.h */
+    struct prune_look prune;
+    int64_t *near_ms;      /* of the orders in facts->notice: the deadlines that they were found by */
+    int64_t noticed_to_ms; /* up to where no deadline was left to be told of, as it was last looked */
+    int64_t prune_at_us;   /* the next slice of old idempotency keys, on the monotonic clock */
     int64_t measure_at_us;
 
     /* Any thread. */
@@ -174,6 +189,7 @@ bool postgres_read_movements(struct reader *reader, struct arena *arena, struct 
 bool postgres_read_events(struct reader *reader, struct arena *arena, const struct event_filter *filter,
                           const struct page *page, struct event_row **ret_rows, size_t *ret_count, bool *ret_more,
                           bool *ret_found, struct fault *fault);
+bool postgres_read_last_sequence(struct reader *reader, int64_t *ret_sequence, struct fault *fault);
 /* keys.c */
 bool postgres_read_keys(struct reader *reader, struct arena *arena, struct key_row **ret_rows, size_t *ret_count,
                         struct fault *fault);

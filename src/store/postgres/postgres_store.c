@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "store/postgres/postgres_internal.h"
+#include "store/postgres/jobs.h"
 
 #define READ_TIMEOUT_MS 5000
 #define IDEMPOTENCY_MS (INT64_C(24) * 60 * 60 * 1000)
@@ -26,6 +26,7 @@ static const char WRITER_SETTINGS[] =
 static void store_free(struct store *store)
 {
     session_free(store->session);
+    free(store->heads);
     free(store->read_uri);
     free(store->uri);
     free(store);
@@ -41,6 +42,7 @@ static bool postgres_open(const struct store_options *options, struct store **re
     store->read_timeout_ms = options->read_timeout_ms == 0 ? READ_TIMEOUT_MS : options->read_timeout_ms;
     store->idempotency_ms = options->idempotency_ms == 0 ? IDEMPOTENCY_MS : options->idempotency_ms;
     uuid_source_init(&ids, NULL, NULL);
+    store->heads = memory_zalloc(1, sizeof(*store->heads));
     store->writer_id = uuid_source_next(&ids, clock_unix_ms());
     store->session = session_new(&(struct session_options){.uri = store->uri,
                                                            .settings = WRITER_SETTINGS,
@@ -98,6 +100,14 @@ const struct store_ops POSTGRES_STORE = {
     .read_movements = postgres_read_movements,
     .read_reservations = postgres_read_reservations,
     .read_events = postgres_read_events,
+    .read_last_sequence = postgres_read_last_sequence,
+    .read_jobs = postgres_read_jobs,
+    .read_job = postgres_read_job,
+    .read_queues = postgres_read_queues,
+    .read_schedules = postgres_read_schedules,
+    .read_endpoints = postgres_read_endpoints,
+    .watch_start = postgres_watch_start,
+    .watch_stop = postgres_watch_stop,
     .read_keys = postgres_read_keys,
     .key_create = postgres_key_create,
     .key_revoke = postgres_key_revoke,

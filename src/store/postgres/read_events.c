@@ -20,6 +20,7 @@ static const struct statement SELECT_BY_ORDER = {
                  "(order_id, sequence) > ($4::uuid, $1::bigint) AND (order_id, sequence) <= ($4, 9223372036854775807) "
                  "ORDER BY order_id, sequence LIMIT $2::bigint"};
 static const struct statement FIND_ORDER = {"order_exists", "SELECT FROM orders WHERE order_id = $1::uuid"};
+static const struct statement LAST_SEQUENCE = {"last_sequence", "SELECT last_sequence FROM counters WHERE only_row"};
 
 struct events_read {
     const struct event_filter *filter;
@@ -73,7 +74,7 @@ bool postgres_read_events(struct reader *reader, struct arena *arena, const stru
 {
     struct events_read read = {.filter = filter, .page = page};
     struct session *session;
-    enum read_kind kind = filter->has_order ? READ_ONE : READ_LIST;
+    enum read_kind kind = filter->has_order || filter->is_complete ? READ_ONE : READ_LIST;
     if (!read_run(reader, &(struct read){kind, queue_events, &read}, &session, fault)) {
         return false;
     }
@@ -90,5 +91,27 @@ bool postgres_read_events(struct reader *reader, struct arena *arena, const stru
     *ret_count = count;
     *ret_more = more;
     *ret_found = !filter->has_order || PQntuples(session_result(session, read.order)) > 0;
+    return true;
+}
+
+static void queue_last_sequence(struct session *session, void *context)
+{
+    size_t *place = context;
+    (void)session_parameters(session);
+    *place = session_queue(session, &LAST_SEQUENCE);
+}
+
+bool postgres_read_last_sequence(struct reader *reader, int64_t *ret_sequence, struct fault *fault)
+{
+    struct session *session;
+    size_t place;
+    if (!read_run(reader, &(struct read){READ_ONE, queue_last_sequence, &place}, &session, fault)) {
+        return false;
+    }
+    const PGresult *rows = session_result(session, place);
+    if (PQntuples(rows) != 1) {
+        return fault_set(fault, FAULT_INTERNAL, "the table counters has lost its row");
+    }
+    *ret_sequence = value_int64(rows, 0, 0);
     return true;
 }

@@ -44,9 +44,9 @@ static const struct statement FIND_BY_STATUS = {
          "SELECT o.order_id FROM orders o WHERE o.status <> 'draft' AND (o.status, o.order_id) >= (wanted.status, "
          "$1::uuid) AND (o.status, o.order_id) < (wanted.status, $2::uuid) "
          "ORDER BY o.status DESC, o.order_id DESC LIMIT $3::bigint) s ORDER BY s.order_id DESC LIMIT $3")};
-/* By their jobs. All drafts are looked at, however many orders there are beside them; the sort keeps only a page. */
+/* By their timeouts. All drafts are looked at, however many orders there are beside them; the sort keeps only a page. */
 static const struct statement FIND_DRAFTS = {
-    "find_drafts", FIND("SELECT o.order_id FROM jobs o WHERE o.kind = '" PAYMENT_TIMEOUT "' AND o.order_id >= $1::uuid "
+    "find_drafts", FIND("SELECT o.order_id FROM payment_timeouts o WHERE o.order_id >= $1::uuid "
                         "AND o.order_id < $2::uuid AND " HAS_SKU "ORDER BY o.order_id DESC LIMIT $3::bigint")};
 static const struct statement FIND_ONE = {"find_order",
                                           "SELECT length(set_config('holdfast.found', ARRAY[$1::uuid]::text, true))"};

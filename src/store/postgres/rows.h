@@ -11,8 +11,6 @@
 #include "base/fault.h"
 #include "domain/facts.h"
 
-#define PAYMENT_TIMEOUT "payment_timeout" /* jobs.kind */
-
 /* Of product_variants v and stock_levels s. A look-up that has a LIMIT is done row by row through its index,
  * whatever the planner thought of the tables' sizes when it made the plan; a join it might have turned round, to
  * read a whole table for each row once that has grown. */

@@ -16,7 +16,8 @@ static const struct statement SELECT_IDENTITY = {
                 "(SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c WHERE " IN_SCHEMA
                 " AND c.relname IN ('products', 'product_variants', 'locations', 'stock_levels', 'orders', "
                 "'order_items', 'stock_reservations', 'payments', 'stock_movements', 'jobs', 'events', 'counters', "
-                "'idempotency_keys', 'writers', 'api_keys'))"};
+                "'idempotency_keys', 'writers', 'api_keys', 'payment_timeouts', 'payment_notices', 'job_queues', "
+                "'job_schedules', 'webhook_endpoints'))"};
 static const struct statement SELECT_VERSION = {"version", "SELECT max(number)::bigint FROM holdfast_migrations"};
 static const struct statement RECORD_MIGRATION = {
     "record_migration", "INSERT INTO holdfast_migrations (number, name) VALUES ($1::bigint, $2::text)"};

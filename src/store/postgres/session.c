@@ -10,8 +10,8 @@
 #include "base/arena.h"
 #include "base/clock.h"
 
-#define STATEMENT_SLOTS 128 /* a power of two, well above the number of statements there are */
-#define QUEUE_MAX 64
+#define STATEMENT_SLOTS 256 /* a power of two, well above the number of statements there are */
+#define QUEUE_MAX 128       /* each statement twice, where it is prepared, too */
 #define BACKOFF_US_MIN 50000
 #define SETTINGS_US_MAX 3000000 /* a server that let us in and then falls silent */
 #define WAIT_US_MAX 1000000
@@ -175,7 +175,8 @@ bool session_fault(const PGresult *result, struct fault *fault)
 /* ---- Connecting ---- */
 
 /* A connection that died is noticed within seconds, also where no packet says so. */
-static PGconn *open_connection(const struct session_options *options)
+typedef PGconn *connect_function(const char *const *names, const char *const *values, int expand_dbname);
+static PGconn *connect_by(connect_function *connect, const char *uri, bool any_server)
 {
     const char *const names[] = {"fallback_application_name", "connect_timeout",
                                  "keepalives_idle",           "keepalives_interval",
@@ -183,9 +184,14 @@ static PGconn *open_connection(const struct session_options *options)
                                  "target_session_attrs",      "dbname",
                                  "client_encoding",           NULL};
     /* What stands before the URI is a default, what stands behind it is not up to it. */
-    const char *const values[] = {
-        "holdfast", "3", "5", "2", "3", "8000", options->any_server ? "any" : "read-write", options->uri, "UTF8", NULL};
-    return PQconnectdbParams(names, values, 1);
+    const char *const values[] = {"holdfast", "3",    "5", "2", "3", "8000", any_server ? "any" : "read-write",
+                                  uri,        "UTF8", NULL};
+    return connect(names, values, 1);
+}
+
+PGconn *session_start_connecting(const char *uri)
+{
+    return connect_by(PQconnectStartParams, uri, false);
 }
 
 static void ignore_notice(void *context, const PGresult *result)
@@ -303,7 +309,7 @@ bool session_connect(struct session *session, struct fault *fault)
     }
     clear_results(session);
     session->tried_at_us = clock_monotonic_us();
-    session->connection = open_connection(&session->options);
+    session->connection = connect_by(PQconnectdbParams, session->options.uri, session->options.any_server);
     if (!set_up(session, fault)) {
         session_disconnect(session);
         session->connect_fault = *fault;

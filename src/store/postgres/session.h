@@ -48,6 +48,9 @@ bool session_is_connected(const struct session *session);
 /* Leaves the connection, whatever it is doing; what was under way on it is undone by the server. */
 void session_disconnect(struct session *session);
 
+/* Begins a connection to the primary that is no session; whoever asked goes on with PQconnectPoll(). */
+PGconn *session_start_connecting(const char *uri);
+
 /* Empty parameters, to be filled for the next session_queue(). */
 struct parameters *session_parameters(struct session *session);
 /* Queues a statement with the parameters as they are now, and returns its number for session_result(). */

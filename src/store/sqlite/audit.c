@@ -57,14 +57,20 @@ static const char CHECK_LINES_EXIST[] =
 
 static const char CHECK_TIMEOUTS[] =
     "SELECT 'I4', format('%s is draft and has no payment timeout at its deadline', " ORDER_NAME ") "
-    "FROM orders o WHERE o.status = 'draft' AND NOT EXISTS (SELECT 1 FROM jobs j "
-    "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at = o.expires_at AND j.order_no = o.order_no)";
+    "FROM orders o WHERE o.status = 'draft' AND NOT EXISTS (SELECT 1 FROM payment_timeouts t "
+    "WHERE t.run_at = o.expires_at AND t.order_no = o.order_no)";
 
 static const char CHECK_JOBS[] =
     "SELECT " INVARIANT_OF_ORDER ", format('%s is %s and has a payment timeout %d ms from its deadline', " ORDER_NAME
-    ", o.status, j.run_at - o.expires_at) "
-    "FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
-    "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND (o.status <> 'draft' OR j.run_at <> o.expires_at)";
+    ", o.status, t.run_at - o.expires_at) "
+    "FROM payment_timeouts t CROSS JOIN orders o ON o.order_no = t.order_no "
+    "WHERE o.status <> 'draft' OR t.run_at <> o.expires_at";
+
+static const char CHECK_DELIVERIES[] =
+    "SELECT 'I11', format('job %d delivers event %d, which is not there', j.job_no, j.event_sequence) FROM jobs j "
+    "WHERE j.event_sequence > coalesce((SELECT max(sequence) FROM events), 0) "
+    "OR (j.event_sequence >= (SELECT min(sequence) FROM events) "
+    "AND NOT EXISTS (SELECT 1 FROM events e WHERE e.sequence = j.event_sequence))";
 
 static const char CHECK_PAYMENTS[] =
     "SELECT 'I5', format('%s is %s of %d %s and has %d accepted payments, %d of its total', " ORDER_NAME
@@ -151,7 +157,7 @@ static const struct check {
     {"order lines", CHECK_LINES},
     {"orders without lines", CHECK_LINES_EXIST},
     {"payment timeouts", CHECK_TIMEOUTS},
-    {"jobs", CHECK_JOBS},
+    {"payment timeouts' orders", CHECK_JOBS},
     {"accepted payments", CHECK_PAYMENTS},
     {"sales", CHECK_SALES},
     {"payment references", CHECK_PAYMENT_REFERENCES},
@@ -164,6 +170,7 @@ static const struct check {
     {"event sequences", CHECK_SEQUENCES},
     {"order events", CHECK_EVENTS},
     {"stock events", CHECK_ADJUSTMENTS},
+    {"deliveries' events", CHECK_DELIVERIES},
 };
 #define CHECK_COUNT (sizeof(CHECKS) / sizeof(CHECKS[0]))
 
@@ -183,6 +190,7 @@ static const struct tally {
     {"payments", "SELECT count(*) FROM payments"},
     {"payments refund_due", "SELECT count(*) FROM payments WHERE status = 'refund_due'"},
     {"stock movements", "SELECT count(*) FROM stock_movements"},
+    {"payment timeouts", "SELECT count(*) FROM payment_timeouts"},
     {"jobs", "SELECT count(*) FROM jobs"},
     {"events", "SELECT count(*) FROM events"},
     {"idempotency keys", "SELECT count(*) FROM idempotency_keys"},

@@ -15,7 +15,7 @@ static const char INSERT_RESERVATIONS[] =
     "INSERT INTO stock_reservations (order_no, line, variant_no, quantity, status) "
     "SELECT c0, c1, c2, c3, c5 FROM new_rows";
 static const char INSERT_TIMEOUTS[] =
-    "INSERT INTO jobs (kind, run_at, order_no) SELECT '" PAYMENT_TIMEOUT "', c7, c0 FROM new_rows WHERE c3 = 'draft'";
+    "INSERT INTO payment_timeouts (run_at, order_no) SELECT c7, c0 FROM new_rows WHERE c3 = 'draft'";
 static const char INSERT_MOVEMENTS[] =
     "INSERT INTO stock_movements (movement_id, variant_no, delta, reason, reference, order_no, stock_quantity, "
     "created_at) SELECT c0, c1, c2, c3, c4, c5, c6, c7 FROM new_rows";

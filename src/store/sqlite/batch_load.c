@@ -2,13 +2,13 @@
 #include <string.h>
 
 #include "store/sqlite/idempotency_rows.h"
+#include "store/sqlite/jobs.h"
 #include "store/sqlite/rows.h"
-#include "store/sqlite/sqlite_internal.h"
 
-static const char SELECT_DUE[] = "SELECT o.order_id FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
-                                 "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.run_at <= ?1 "
-                                 "ORDER BY j.run_at, j.order_no LIMIT ?2";
-static const char SELECT_NEXT_DUE[] = "SELECT min(run_at) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "'";
+static const char SELECT_DUE[] =
+    "SELECT o.order_id FROM payment_timeouts t CROSS JOIN orders o ON o.order_no = t.order_no "
+    "WHERE t.run_at <= ?1 ORDER BY t.run_at, t.order_no LIMIT ?2";
+static const char SELECT_NEXT_DUE[] = "SELECT min(run_at) FROM payment_timeouts";
 static const char SELECT_PAYMENT_OWNER[] =
     "SELECT o.order_id FROM payments p CROSS JOIN orders o ON o.order_no = p.order_no WHERE p.payment_reference = ?1";
 static const char SELECT_PURCHASED[] = "SELECT sum(i.quantity) FROM orders o "
@@ -242,5 +242,5 @@ bool sqlite_batch_load(struct store *store, const struct wanted *wanted, struct 
             return false;
         }
     }
-    return true;
+    return jobs_load(store, wanted, facts, fault);
 }

@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "domain/facts.h"
-#include "store/sqlite/sqlite_internal.h"
+#include "store/sqlite/jobs.h"
 
 /* Parents before children: products, variants, orders, then what refers to them. */
 
@@ -31,9 +31,8 @@ static const char UPDATE_RESERVATION[] = "UPDATE stock_reservations SET status =
 static const char INSERT_PAYMENT[] =
     "INSERT INTO payments (order_no, number, payment_reference, status, amount, currency, reason, created_at) "
     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-static const char INSERT_TIMEOUT[] = "INSERT INTO jobs (kind, run_at, order_no) VALUES ('" PAYMENT_TIMEOUT "', ?1, ?2)";
-static const char DELETE_TIMEOUT[] =
-    "DELETE FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "' AND run_at = ?1 AND order_no = ?2";
+static const char INSERT_TIMEOUT[] = "INSERT INTO payment_timeouts (run_at, order_no) VALUES (?1, ?2)";
+static const char DELETE_TIMEOUT[] = "DELETE FROM payment_timeouts WHERE run_at = ?1 AND order_no = ?2";
 /* An UPDATE that carries the loaded version and found no row: somebody else changed it since. */
 static bool run_guarded(sqlite3_stmt *statement, const char *what, int64_t row, int64_t version, struct fault *fault)
 {
@@ -310,6 +309,8 @@ bool sqlite_batch_save(struct store *store, struct facts *facts, struct fault *f
             return false;
         }
     }
-    return insert_log(store, facts, fault) && insert_keys(store, facts, fault) &&
-           indexes_fold(store->indexes, &store->writer, fault);
+    /* The last row to have been inserted is the last event's. */
+    return insert_log(store, facts, fault) &&
+           jobs_save(store, facts, sqlite3_last_insert_rowid(store->writer.database), fault) &&
+           insert_keys(store, facts, fault) && indexes_fold(store->indexes, &store->writer, fault);
 }

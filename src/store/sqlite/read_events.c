@@ -96,3 +96,13 @@ bool sqlite_read_events(struct reader *reader, struct arena *arena, const struct
     read_end(reader);
     return ok;
 }
+
+bool sqlite_read_last_sequence(struct reader *reader, int64_t *ret_sequence, struct fault *fault)
+{
+    if (!read_begin(reader, fault)) {
+        return false;
+    }
+    bool ok = connection_read_int64(&reader->connection, "SELECT max(sequence) FROM events", 0, ret_sequence, fault);
+    read_end(reader);
+    return ok;
+}

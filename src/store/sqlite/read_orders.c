@@ -27,9 +27,9 @@ static const char LIST_BY_STATUS[] =
 
 /* All drafts are looked at, however many orders there are beside them; the sort keeps only a page. */
 static const char LIST_DRAFTS[] =
-    "SELECT o.order_no FROM jobs j CROSS JOIN orders o ON o.order_no = j.order_no "
-    "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.order_no >= ?1 AND j.order_no < ?2 AND "
-    "o.status = ?5 AND " PAGE_FILTERS " AND ?3 IS NULL " VARIANT_FILTER "ORDER BY j.order_no DESC LIMIT ?8";
+    "SELECT o.order_no FROM payment_timeouts t CROSS JOIN orders o ON o.order_no = t.order_no "
+    "WHERE t.order_no >= ?1 AND t.order_no < ?2 AND "
+    "o.status = ?5 AND " PAGE_FILTERS " AND ?3 IS NULL " VARIANT_FILTER "ORDER BY t.order_no DESC LIMIT ?8";
 
 /* A customer has fewer orders than a variant or a status, and there are fewer drafts than orders of a variant. */
 static bool uses_search(const struct order_filter *filter)

@@ -19,8 +19,8 @@ static const char LIST_OF_ORDER[] = SELECT_HOLD "stock_reservations r " JOIN_ORD
                                                 "WHERE r.order_no = ?6 AND " HOLD_FILTERS "ORDER BY r.line LIMIT ?5";
 
 static const char LIST_ACTIVE[] =
-    SELECT_HOLD "jobs j CROSS JOIN stock_reservations r ON r.order_no = j.order_no " JOIN_ORDER JOIN_VARIANT
-                "WHERE j.kind = '" PAYMENT_TIMEOUT "' AND j.order_no <= ?1 AND " HOLD_FILTERS HOLD_END;
+    SELECT_HOLD "payment_timeouts t CROSS JOIN stock_reservations r ON r.order_no = t.order_no " JOIN_ORDER JOIN_VARIANT
+                "WHERE t.order_no <= ?1 AND " HOLD_FILTERS HOLD_END;
 
 static const char LIST_CONVERTED[] = SELECT_HOLD
     "orders o INDEXED BY orders_by_status CROSS JOIN stock_reservations r ON r.order_no = o.order_no " JOIN_VARIANT

@@ -12,8 +12,7 @@
 #include "store/sqlite/variant_cache.h"
 #include "store/store.h"
 
-#define PAYMENT_TIMEOUT "payment_timeout" /* jobs.kind */
-#define COUNT_HOLDS "SELECT count(*) FROM jobs WHERE kind = '" PAYMENT_TIMEOUT "'"
+#define COUNT_HOLDS "SELECT count(*) FROM payment_timeouts"
 #define STOCK_LOCATION "1" /* stock_levels.location_no: the one location there is */
 
 /* A clock that was set back by less than this is waited out. One that was further ahead was wrong, and holds could never
@@ -50,6 +49,11 @@ struct store {
     int64_t prune_round_at_ms;    /* when the next round through the idempotency keys begins */
     int64_t prune_before_ms;      /* of the round under way: keys made before go */
     bool prune_round;             /* a round is under way */
+    struct arena *endpoint_arena; /* of the endpoints, as they were last committed */
+    struct webhook_endpoint **endpoints;
+    size_t endpoint_count;
+    bool endpoints_known;
+    struct prune_wanted prune_jobs; /* in a batch that prunes: what to delete */
 
     /* Any thread: immutable once the store is ready, with a mutex of their own inside. */
     struct deferred_index *indexes[DEFERRED_INDEX_COUNT];
@@ -58,6 +62,7 @@ struct store {
     struct read_gate gate;
     _Atomic int64_t live_holds;
     _Atomic int64_t log_pages;
+    _Atomic int64_t own_commits;
 };
 
 struct reader {
@@ -125,6 +130,7 @@ bool sqlite_read_movements(struct reader *reader, struct arena *arena, struct te
 bool sqlite_read_events(struct reader *reader, struct arena *arena, const struct event_filter *filter,
                         const struct page *page, struct event_row **ret_rows, size_t *ret_count, bool *ret_more,
                         bool *ret_found, struct fault *fault);
+bool sqlite_read_last_sequence(struct reader *reader, int64_t *ret_sequence, struct fault *fault);
 
 /* keys.c */
 bool sqlite_read_keys(struct reader *reader, struct arena *arena, struct key_row **ret_rows, size_t *ret_count,

@@ -8,12 +8,14 @@
 
 #include "base/clock.h"
 #include "store/sqlite/file_lock.h"
+#include "store/sqlite/jobs.h"
 #include "store/sqlite/sqlite_internal.h"
 
 #define MEBIBYTE ((size_t)1024 * 1024)
 #define PAGE_BYTES 4096
 #define PAGES_OF(bytes) ((int64_t)((bytes) / PAGE_BYTES))
 
+#define ENDPOINT_ARENA_BYTES 4096
 #define WRITER_CACHE_BYTES (16 * MEBIBYTE)
 #define READER_CACHE_BYTES (2 * MEBIBYTE)
 #define READ_TIMEOUT_MS 5000
@@ -33,6 +35,7 @@ static int on_commit(void *context, sqlite3 *database, const char *name, int log
     (void)name;
     struct store *store = context;
     atomic_store_explicit(&store->log_pages, log_pages, memory_order_relaxed);
+    atomic_fetch_add_explicit(&store->own_commits, 1, memory_order_relaxed);
     return SQLITE_OK;
 }
 
@@ -70,6 +73,7 @@ static void store_free(struct store *store)
 {
     indexes_close(store->indexes);
     variant_cache_free(store->variants);
+    arena_free(store->endpoint_arena);
     connection_close(&store->writer);
     if (store->lock_file >= 0) {
         file_lock_close(store->lock_file);
@@ -111,6 +115,7 @@ static bool sqlite_open(const struct store_options *options, struct store **ret_
     }
     store->lock_file = -1;
     store->variants = variant_cache_new();
+    store->endpoint_arena = arena_new(ENDPOINT_ARENA_BYTES);
     store->unix_ms = options->unix_ms == NULL ? clock_unix_ms : options->unix_ms;
     store->read_timeout_ms = options->read_timeout_ms == 0 ? READ_TIMEOUT_MS : options->read_timeout_ms;
     store->idempotency_ms = options->idempotency_ms == 0 ? IDEMPOTENCY_MS : options->idempotency_ms;
@@ -172,6 +177,7 @@ static void sqlite_batch_rollback(struct store *store)
         (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
     }
     indexes_rolled_back(store->indexes);
+    store->endpoints_known = false;
     store->in_batch = false;
     store_unlock_writing(store);
 }
@@ -199,6 +205,7 @@ static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct 
     }
     if (data_version != store->data_version) {
         variant_cache_clear(store->variants);
+        store->endpoints_known = false;
         store->data_version = data_version;
         store->recount_holds = true;
     }
@@ -338,6 +345,14 @@ const struct store_ops SQLITE_STORE = {
     .read_movements = sqlite_read_movements,
     .read_reservations = sqlite_read_reservations,
     .read_events = sqlite_read_events,
+    .read_last_sequence = sqlite_read_last_sequence,
+    .read_jobs = sqlite_read_jobs,
+    .read_job = sqlite_read_job,
+    .read_queues = sqlite_read_queues,
+    .read_schedules = sqlite_read_schedules,
+    .read_endpoints = sqlite_read_endpoints,
+    .watch_start = sqlite_watch_start,
+    .watch_stop = sqlite_watch_stop,
     .read_keys = sqlite_read_keys,
     .key_create = sqlite_key_create,
     .key_revoke = sqlite_key_revoke,

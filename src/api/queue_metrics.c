@@ -1,0 +1,87 @@
+#include "api/queue_metrics.h"
+
+#include "base/metrics.h"
+
+#define TEXT_BYTES_MAX ((size_t)1024 * 1024)
+#define ARENA_CHUNK_BYTES 16384
+
+void queue_metrics_init(struct queue_metrics *metrics)
+{
+    *metrics = (struct queue_metrics){.is_reading = false};
+    buffer_init(&metrics->made, TEXT_BYTES_MAX);
+    buffer_init(&metrics->shown, TEXT_BYTES_MAX);
+}
+
+/* Names of queues need no escaping. */
+static void write_counts(const struct queue_row *rows, size_t count, struct buffer *out)
+{
+    static const char NAME[] = "holdfast_jobs";
+    static const enum job_state STATES[] = {JOB_SCHEDULED, JOB_RUNNING, JOB_DEAD};
+    metrics_write_head(out, NAME, "gauge", "Jobs by queue and state; the queue orders has the payment timeouts.");
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < sizeof(STATES) / sizeof(STATES[0]); j++) {
+            buffer_append_format(out, "%s{queue=\"%.*s\",state=\"%s\"} %lld\n", NAME, (int)rows[i].queue.name.length,
+                                 rows[i].queue.name.bytes, job_state_name(STATES[j]),
+                                 (long long)rows[i].counts[STATES[j]]);
+        }
+    }
+}
+
+static void write_ages(const struct queue_row *rows, size_t count, int64_t now_ms, struct buffer *out)
+{
+    static const char NAME[] = "holdfast_job_oldest_due_seconds";
+    metrics_write_head(out, NAME, "gauge", "For how long the queue's oldest job that is due has been due; 0: none is.");
+    for (size_t i = 0; i < count; i++) {
+        int64_t due_ms = rows[i].oldest_due_at_ms;
+        double seconds = due_ms == 0 || due_ms > now_ms ? 0 : (double)(now_ms - due_ms) / 1000;
+        buffer_append_format(out, "%s{queue=\"%.*s\"} %.3f\n", NAME, (int)rows[i].queue.name.length,
+                             rows[i].queue.name.bytes, seconds);
+    }
+}
+
+static bool run_read(struct read_task *task, const struct store_ops *ops, struct reader *reader, struct fault *fault)
+{
+    struct queue_metrics *metrics = task->context;
+    struct arena *arena = arena_new(ARENA_CHUNK_BYTES);
+    struct queue_row *rows = NULL;
+    size_t count = 0;
+    bool ok = job_reads_queues(ops, reader, arena, metrics->now_ms, &metrics->timeouts, &rows, &count, fault);
+    buffer_clear(&metrics->made);
+    if (ok) {
+        write_counts(rows, count, &metrics->made);
+        write_ages(rows, count, metrics->now_ms, &metrics->made);
+    }
+    arena_free(arena);
+    return ok;
+}
+
+void queue_metrics_read(struct queue_metrics *metrics, struct reader_pool *readers,
+                        const struct payment_timeouts *timeouts, int64_t now_ms)
+{
+    if (metrics->is_reading) {
+        return;
+    }
+    metrics->task = (struct read_task){.run = run_read, .context = metrics};
+    metrics->timeouts = *timeouts;
+    metrics->now_ms = now_ms;
+    metrics->is_reading = reader_pool_submit(readers, &metrics->task);
+}
+
+void queue_metrics_completed(struct queue_metrics *metrics)
+{
+    struct buffer before = metrics->shown;
+    metrics->shown = metrics->made;
+    metrics->made = before;
+    metrics->is_reading = false;
+}
+
+void queue_metrics_write(const struct queue_metrics *metrics, struct buffer *out)
+{
+    buffer_append_text(out, buffer_text(&metrics->shown));
+}
+
+void queue_metrics_done(struct queue_metrics *metrics)
+{
+    buffer_done(&metrics->made);
+    buffer_done(&metrics->shown);
+}

@@ -1,0 +1,119 @@
+/* How many jobs of a queue may start, and how a claim is shared out over queues. */
+
+#include "cmocka_all.h"
+
+#include "domain/job_queue.h"
+
+#define NOW_MS INT64_C(1000000)
+
+static struct job_queue queue(const char *name)
+{
+    return (struct job_queue){.name = text_from_c(name), .is_known = true};
+}
+
+static void a_queue_without_limits_has_any_room_and_a_paused_one_none(void **state)
+{
+    (void)state;
+    struct job_queue free_queue = queue("a");
+    assert_true(job_queue_room(&free_queue, NOW_MS) == INT64_MAX);
+    free_queue.is_paused = true;
+    assert_int_equal(job_queue_room(&free_queue, NOW_MS), 0);
+}
+
+static void concurrency_counts_what_runs(void **state)
+{
+    (void)state;
+    struct job_queue limited = queue("a");
+    limited.concurrency = 3;
+    limited.running = 2;
+    assert_int_equal(job_queue_room(&limited, NOW_MS), 1);
+    job_queue_start(&limited, NOW_MS, 1);
+    assert_int_equal(job_queue_room(&limited, NOW_MS), 0);
+    limited.running = 7; /* after the limit was lowered */
+    assert_int_equal(job_queue_room(&limited, NOW_MS), 0);
+}
+
+static void a_rate_is_so_many_starts_a_period(void **state)
+{
+    (void)state;
+    struct job_queue limited = queue("a");
+    limited.rate_max = 2;
+    limited.rate_period_ms = 100;
+    job_queue_start(&limited, NOW_MS, 2);
+    assert_int_equal(job_queue_room(&limited, NOW_MS + 99), 0);
+    assert_int_equal(job_queue_rate_at(&limited, NOW_MS + 99), NOW_MS + 100);
+    assert_int_equal(job_queue_room(&limited, NOW_MS + 100), 2);
+    assert_int_equal(job_queue_room(&limited, NOW_MS - 5000), 2); /* the clock was set back */
+    assert_int_equal(limited.version, limited.loaded_version + 1);
+}
+
+static void a_claim_leaves_no_queue_with_nothing(void **state)
+{
+    (void)state;
+    struct job_queue busy = queue("busy");
+    struct job_queue small = queue("small");
+    struct claim_head heads[] = {
+        {.queue = &busy, .priority = 0, .run_at_ms = NOW_MS - 50},
+        {.queue = &busy, .priority = 5, .run_at_ms = NOW_MS - 100},
+        {.queue = &small, .priority = 5, .run_at_ms = NOW_MS},
+    };
+    bool more;
+    assert_true(claim_plan(heads, 3, 10, NOW_MS, &more) == INT64_MAX);
+    assert_false(more);
+    assert_ptr_equal(heads[0].queue, &busy); /* it has waited longest */
+    assert_int_equal(heads[0].priority, 0);
+    assert_int_equal(heads[0].limit, 5);
+    assert_int_equal(heads[1].limit, 5); /* the same portion */
+    assert_int_equal(heads[2].limit, 5);
+}
+
+static void the_last_place_goes_to_whoever_has_waited_longest(void **state)
+{
+    (void)state;
+    struct job_queue first = queue("a");
+    struct job_queue second = queue("b");
+    struct claim_head heads[] = {
+        {.queue = &first, .priority = 5, .run_at_ms = NOW_MS - 1},
+        {.queue = &second, .priority = 5, .run_at_ms = NOW_MS - 2},
+    };
+    bool more;
+    (void)claim_plan(heads, 2, 1, NOW_MS, &more);
+    assert_ptr_equal(heads[0].queue, &second);
+    assert_int_equal(heads[0].limit, 1);
+    assert_int_equal(heads[1].limit, 0);
+    assert_true(more);
+}
+
+static void the_next_time_is_that_of_what_may_run(void **state)
+{
+    (void)state;
+    struct job_queue paused = queue("a");
+    struct job_queue limited = queue("b");
+    struct job_queue open = queue("c");
+    paused.is_paused = true;
+    limited.rate_max = 1;
+    limited.rate_period_ms = 500;
+    job_queue_start(&limited, NOW_MS, 1);
+    struct claim_head heads[] = {
+        {.queue = &paused, .priority = 5, .run_at_ms = NOW_MS - 1},
+        {.queue = &limited, .priority = 5, .run_at_ms = NOW_MS - 1},
+        {.queue = &open, .priority = 5, .run_at_ms = NOW_MS + 900},
+    };
+    bool more;
+    assert_int_equal(claim_plan(heads, 3, 10, NOW_MS, &more), NOW_MS + 500);
+    assert_false(more);
+    assert_true(claim_plan(heads, 0, 10, NOW_MS, &more) == INT64_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_queue_without_limits_has_any_room_and_a_paused_one_none),
+        cmocka_unit_test(concurrency_counts_what_runs),
+        cmocka_unit_test(a_rate_is_so_many_starts_a_period),
+        cmocka_unit_test(a_claim_leaves_no_queue_with_nothing),
+        cmocka_unit_test(the_last_place_goes_to_whoever_has_waited_longest),
+        cmocka_unit_test(the_next_time_is_that_of_what_may_run),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
