@@ -306,7 +306,8 @@ static bool add_lost_leases(struct store *store, struct facts *facts, size_t max
     return add_claimable(statement, facts, max, ret_added, fault);
 }
 
-/* Heads of one queue share its portion. */
+/* Heads of one queue share its portion, the first of them first. Where it is used up before the queue's own limits are
+ * there may be more. */
 static bool add_due(struct store *store, struct facts *facts, const struct head_list *heads, struct fault *fault)
 {
     const struct job_queue *queue = NULL;
@@ -315,25 +316,28 @@ static bool add_due(struct store *store, struct facts *facts, const struct head_
         const struct claim_head *head = &heads->items[i];
         sqlite3_stmt *statement;
         size_t added = 0;
-        if (head->queue != queue) {
-            queue = head->queue;
-            left = SIZE_MAX;
-        }
-        size_t max = head->limit < left ? head->limit : left;
-        if (max == 0) {
+        if (head->limit == 0) {
             continue;
         }
-        if (!connection_prepare(&store->writer, DUE_OF_HEAD, &statement, fault)) {
-            return false;
+        if (head->queue != queue) {
+            queue = head->queue;
+            left = head->limit;
         }
-        bind_text(statement, 1, queue->name);
-        bind_int64(statement, 2, head->priority);
-        bind_int64(statement, 3, facts->now_ms);
-        bind_int64(statement, 4, (int64_t)max);
-        if (!add_claimable(statement, facts, max, &added, fault)) {
-            return false;
+        if (left > 0) {
+            if (!connection_prepare(&store->writer, DUE_OF_HEAD, &statement, fault)) {
+                return false;
+            }
+            bind_text(statement, 1, queue->name);
+            bind_int64(statement, 2, head->priority);
+            bind_int64(statement, 3, facts->now_ms);
+            bind_int64(statement, 4, (int64_t)left);
+            if (!add_claimable(statement, facts, left, &added, fault)) {
+                return false;
+            }
+            left -= added;
         }
-        left = head->limit - added < left ? head->limit - added : left;
+        bool may_start_more = (int64_t)head->limit < job_queue_room(queue, facts->now_ms);
+        facts->claim.more = facts->claim.more || (left == 0 && may_start_more);
     }
     return true;
 }
