@@ -27,6 +27,7 @@ int conformance_run(const struct store_under_test *under_test)
         {CONFORMANCE_BATCH_TESTS, CONFORMANCE_BATCH_TEST_COUNT},
         {CONFORMANCE_READ_TESTS, CONFORMANCE_READ_TEST_COUNT},
         {CONFORMANCE_JOB_TESTS, CONFORMANCE_JOB_TEST_COUNT},
+        {CONFORMANCE_WEBHOOK_TESTS, CONFORMANCE_WEBHOOK_TEST_COUNT},
     };
     size_t part_count = sizeof(parts) / sizeof(parts[0]);
     size_t count = 0;

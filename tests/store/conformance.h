@@ -18,5 +18,7 @@ extern const struct CMUnitTest CONFORMANCE_READ_TESTS[];
 extern const size_t CONFORMANCE_READ_TEST_COUNT;
 extern const struct CMUnitTest CONFORMANCE_JOB_TESTS[];
 extern const size_t CONFORMANCE_JOB_TEST_COUNT;
+extern const struct CMUnitTest CONFORMANCE_WEBHOOK_TESTS[];
+extern const size_t CONFORMANCE_WEBHOOK_TEST_COUNT;
 
 #endif
