@@ -217,6 +217,31 @@ static void equal_requests_have_one_canonical_text(void **state)
     json_input_free(b);
 }
 
+static void null_stands_for_no_text(void **state)
+{
+    (void)state;
+    struct text detail;
+    struct text text = TEXT_LITERAL("as it was");
+    struct json_fields fields;
+    struct field_errors errors;
+    field_errors_init(&errors, arena);
+    struct json_t *json = json_input_parse(TEXT_LITERAL("{\"none\":null,\"some\":\"x\",\"wrong\":7}"), arena, &detail);
+    assert_non_null(json);
+    json_fields_begin(&fields, json, NULL, &errors);
+    assert_false(json_fields_text_or_null(&fields, "left_out", 0, 9, &text));
+    assert_true(text_equal_c(text, "as it was"));
+    assert_true(json_fields_text_or_null(&fields, "none", 1, 9, &text));
+    assert_null(text.bytes);
+    assert_true(json_fields_text_or_null(&fields, "some", 1, 9, &text));
+    assert_true(text_equal_c(text, "x"));
+    assert_int_equal(errors.count, 0);
+    assert_false(json_fields_text_or_null(&fields, "wrong", 1, 9, &text));
+    assert_int_equal(errors.count, 1);
+    assert_string_equal(errors.items[0].code, FIELD_INVALID_TYPE);
+    json_fields_end(&fields);
+    json_input_free(json);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -229,6 +254,7 @@ int main(void)
         cmocka_unit_test(errors_are_gathered_up_to_a_maximum),
         cmocka_unit_test(money_is_an_amount_and_an_active_currency),
         cmocka_unit_test(malformed_json_is_no_tree),
+        cmocka_unit_test(null_stands_for_no_text),
         cmocka_unit_test(equal_requests_have_one_canonical_text),
     };
     return cmocka_run_group_tests(tests, make_arena, free_arena);
