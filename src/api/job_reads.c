@@ -96,6 +96,26 @@ bool job_reads_one(const struct store_ops *ops, struct reader *reader, struct ar
 
 /* ---- Queues ---- */
 
+void job_reads_add_up(struct queue_row *rows, size_t count)
+{
+    struct queue_row *all = NULL;
+    for (size_t i = 0; i < count && all == NULL; i++) {
+        all = text_equal(rows[i].queue.name, ALL_QUEUES) ? &rows[i] : NULL;
+    }
+    for (size_t i = 0; i < count && all != NULL; i++) {
+        int64_t due_at_ms = rows[i].oldest_due_at_ms;
+        if (&rows[i] == all) {
+            continue;
+        }
+        for (int state = 0; state < JOB_STATE_COUNT; state++) {
+            all->counts[state] += rows[i].counts[state];
+        }
+        if (due_at_ms != 0 && (all->oldest_due_at_ms == 0 || due_at_ms < all->oldest_due_at_ms)) {
+            all->oldest_due_at_ms = due_at_ms;
+        }
+    }
+}
+
 bool job_reads_queues(const struct store_ops *ops, struct reader *reader, struct arena *arena, int64_t now_ms,
                       const struct payment_timeouts *timeouts, struct queue_row **ret_rows, size_t *ret_count,
                       struct fault *fault)
@@ -105,6 +125,7 @@ bool job_reads_queues(const struct store_ops *ops, struct reader *reader, struct
     if (!ops->read_queues(reader, arena, now_ms, &found, &count, fault)) {
         return false;
     }
+    job_reads_add_up(found, count);
     struct queue_row *rows = arena_array(arena, count + 1, sizeof(*rows));
     size_t before = 0;
     while (before < count && text_compare(found[before].queue.name, PAYMENT_TIMEOUT_QUEUE) < 0) {

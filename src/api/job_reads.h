@@ -19,7 +19,9 @@ MUST_USE bool job_reads_page(const struct store_ops *ops, struct reader *reader,
 /* With its log; NULL where there is none. */
 MUST_USE bool job_reads_one(const struct store_ops *ops, struct reader *reader, struct arena *arena,
                             const struct uuid *id, struct job **ret_job, struct fault *fault);
-/* By name, as ops->read_queues. */
+/* Where ALL_QUEUES, which holds no jobs, is among the rows, it shows those of the others. */
+void job_reads_add_up(struct queue_row *rows, size_t count);
+/* By name, as ops->read_queues; added up. */
 MUST_USE bool job_reads_queues(const struct store_ops *ops, struct reader *reader, struct arena *arena, int64_t now_ms,
                                const struct payment_timeouts *timeouts, struct queue_row **ret_rows, size_t *ret_count,
                                struct fault *fault);

@@ -12,6 +12,18 @@ void queue_metrics_init(struct queue_metrics *metrics)
     buffer_init(&metrics->shown, TEXT_BYTES_MAX);
 }
 
+/* What `all` has is counted with the queues that it adds up. */
+static size_t without_all(struct queue_row *rows, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!text_equal(rows[i].queue.name, ALL_QUEUES)) {
+            rows[kept++] = rows[i];
+        }
+    }
+    return kept;
+}
+
 /* Names of queues need no escaping. */
 static void write_counts(const struct queue_row *rows, size_t count, struct buffer *out)
 {
@@ -48,6 +60,7 @@ static bool run_read(struct read_task *task, const struct store_ops *ops, struct
     bool ok = job_reads_queues(ops, reader, arena, metrics->now_ms, &metrics->timeouts, &rows, &count, fault);
     buffer_clear(&metrics->made);
     if (ok) {
+        count = without_all(rows, count);
         write_counts(rows, count, &metrics->made);
         write_ages(rows, count, metrics->now_ms, &metrics->made);
     }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/job_reads.h"
 #include "base/arena.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -254,6 +255,7 @@ static bool read_all_queues(const struct database *database, struct reader *read
     if (!database->ops->read_queues(reader, arena, database->ops->now(database->store), &rows, &count, fault)) {
         return false;
     }
+    job_reads_add_up(rows, count);
     job_table_print_queues(rows, count);
     *ret_exit = EXIT_DONE;
     return true;
@@ -456,8 +458,11 @@ static int run_promote(const struct jobs_settings *settings, char **operands)
 
 static const struct command_usage PAUSE_USAGE = {
     .name = "jobs pause",
-    .about = "Lets no job of a queue start until it is resumed, over restarts, too. Those that run go on.",
+    .about =
+        "Lets no job of a queue start until it is resumed, over restarts, too. Those that run go on. The queue called\n"
+        "all stands for all of them; payment timeouts go on in any case.",
     .examples = "  holdfast jobs queues\n"
+                "  holdfast jobs pause all\n"
                 "  holdfast jobs pause webhook:0193f2a0-5c1e-7d3b-8a44-2f6b1c9e0d11",
     .options = COMMON_OPTIONS,
     .option_count = COMMON_OPTION_COUNT,

@@ -24,14 +24,25 @@ static bool take_over(struct facts *facts, struct job *job, int64_t lease_ms)
     return true;
 }
 
+/* One of its jobs starts. Where that was the last of a period, the next begins when that is over. */
+static void count_start(struct facts *facts, struct job_queue *queue)
+{
+    if (queue == NULL) {
+        return;
+    }
+    job_queue_start(queue, facts->now_ms, 1);
+    int64_t rate_at_ms = job_queue_rate_at(queue, facts->now_ms);
+    if (rate_at_ms > facts->now_ms && rate_at_ms < facts->claim.next_ms) {
+        facts->claim.next_ms = rate_at_ms;
+    }
+}
+
 /* The store loaded no more than claim_plan allowed for. */
 static void start(struct facts *facts, struct job *job, int64_t lease_ms)
 {
-    struct job_queue *queue = facts_queue(facts, job->queue);
     job_start(job, facts->now_ms, lease_ms);
-    if (queue != NULL) {
-        job_queue_start(queue, facts->now_ms, 1);
-    }
+    count_start(facts, facts_queue(facts, job->queue));
+    count_start(facts, facts_queue(facts, ALL_QUEUES));
 }
 
 void claim_jobs_decide(struct facts *facts, const struct claim_jobs *command, struct outcome *ret_outcome)
@@ -58,8 +69,9 @@ void claim_jobs_decide(struct facts *facts, const struct claim_jobs *command, st
             (struct outcome_job){.job = job_snapshot(facts->arena, job), .was_taken_over = lease_ran_out};
         ret_outcome->changed = true;
     }
+    const struct job_queue *all = facts_queue(facts, ALL_QUEUES);
     ret_outcome->next_ms = claim->next_ms;
-    ret_outcome->more = claim->more;
+    ret_outcome->more = claim->more && (all == NULL || job_queue_room(all, facts->now_ms) > 0);
 }
 
 /* The job where it is still held under that claim. */

@@ -68,18 +68,18 @@ static bool may_start(const struct claim_head *head, int64_t now_ms)
     return head->run_at_ms <= now_ms && job_queue_room(head->queue, now_ms) > 0;
 }
 
-/* When a head that cannot start now can: INT64_MAX where only somebody's doing (a finish, a resume) changes that. */
+/* When a queue that has no room has some: INT64_MAX where only somebody's doing (a finish, a resume) changes that. */
+static int64_t room_at(const struct job_queue *queue, int64_t now_ms)
+{
+    int64_t rate_at_ms = job_queue_rate_at(queue, now_ms);
+    return queue->is_paused || rate_at_ms <= now_ms ? INT64_MAX : rate_at_ms;
+}
+
+/* When a head that cannot start now can, as far as its own queue goes. */
 static int64_t head_at(const struct claim_head *head, int64_t now_ms)
 {
-    const struct job_queue *queue = head->queue;
-    if (queue->is_paused) {
-        return INT64_MAX;
-    }
-    if (head->run_at_ms > now_ms) {
-        return head->run_at_ms;
-    }
-    int64_t rate_at_ms = job_queue_rate_at(queue, now_ms);
-    return rate_at_ms > now_ms ? rate_at_ms : INT64_MAX;
+    bool is_later = head->run_at_ms > now_ms && !head->queue->is_paused;
+    return is_later ? head->run_at_ms : room_at(head->queue, now_ms);
 }
 
 /* The queue that has waited longest comes first; its heads stay together, in the order of their priorities. */
@@ -111,12 +111,13 @@ static size_t note_queues(struct claim_head *heads, size_t count, int64_t now_ms
     return ready;
 }
 
-int64_t claim_plan(struct claim_head *heads, size_t count, size_t max, int64_t now_ms, bool *ret_more)
+int64_t claim_plan(struct claim_head *heads, size_t count, const struct job_queue *all, size_t max, int64_t now_ms,
+                   bool *ret_more)
 {
-    int64_t next_ms = INT64_MAX;
     size_t ready = note_queues(heads, count, now_ms);
-    size_t share = ready == 0 ? 0 : (max + ready - 1) / ready;
-    size_t left = max;
+    int64_t next_ms = ready == 0 ? INT64_MAX : room_at(all, now_ms);
+    size_t left = (size_t)smaller((int64_t)max, job_queue_room(all, now_ms));
+    size_t share = ready == 0 ? 0 : (left + ready - 1) / ready;
     *ret_more = false;
     if (count > 0) {
         qsort(heads, count, sizeof(*heads), compare_heads);

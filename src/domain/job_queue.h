@@ -2,7 +2,7 @@
 #define HOLDFAST_DOMAIN_JOB_QUEUE_H
 
 /* Queues: where jobs wait, and how many of them may start. A queue of which nothing was ever set has no row, and no
- * limits. */
+ * limits. The one called `all` holds no jobs: what it is set to holds for those of all queues together. */
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,6 +10,8 @@
 
 #include "base/arena.h"
 #include "base/text.h"
+
+#define ALL_QUEUES TEXT_LITERAL("all")
 
 struct job_queue {
     struct text name;
@@ -50,11 +52,13 @@ struct claim_head {
     size_t limit;
 };
 
-/* Shares `max` starts out among the heads that are due: no queue more than it has room for, and none so many that
- * another with something due gets nothing while there is any; the one that has waited longest comes first. Heads of one
+/* Shares `max` starts out among the heads that are due, or as many as `all` has room for: no queue more than it has
+ * room for itself, and none so many that another with something due gets nothing while there is any; the one that has
+ * waited longest comes first. Heads of one
  * queue come together, by priority; they share one portion, in that order, and stay so, while queues are sorted.
  * Returns when the earliest job that may run and is not due yet is: INT64_MAX where there is none. *ret_more: something
  * may start that was given no share. */
-int64_t claim_plan(struct claim_head *heads, size_t count, size_t max, int64_t now_ms, bool *ret_more);
+int64_t claim_plan(struct claim_head *heads, size_t count, const struct job_queue *all, size_t max, int64_t now_ms,
+                   bool *ret_more);
 
 #endif

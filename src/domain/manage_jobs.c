@@ -107,7 +107,8 @@ void update_queue_decide(struct facts *facts, const struct update_queue *command
         return;
     }
     struct job_queue *queue = facts_queue(facts, command->name);
-    if (queue == NULL || !queue->is_known || queue->is_deleted) {
+    bool is_there = queue != NULL && (queue->is_known || text_equal(queue->name, ALL_QUEUES)) && !queue->is_deleted;
+    if (!is_there) {
         ret_outcome->code = OUTCOME_QUEUE_NOT_FOUND;
         return;
     }

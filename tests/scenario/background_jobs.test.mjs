@@ -121,6 +121,32 @@ describe('background jobs', () => {
     receiver.close();
   });
 
+  test('all queues of all processes together run no more at once than their limit', async () => {
+    const shop = await openShop(['--no-jobs']);
+    let running = 0;
+    let most = 0;
+    const receiver = await Receiver.open(async () => {
+      most = Math.max(most, ++running);
+      await sleep(50);
+      running -= 1;
+    });
+    await times(3, () => connect(shop, receiver, { concurrency: 10 }));
+    await shop.patch('/v1/queues/all', { concurrency: 4 }, 200);
+    await shop.post('/v1/queues/all/pause', undefined, 200);
+    await places(shop, 20);
+    const workers = [await startWorker(shop), await startWorker(shop)];
+    await sleep(300);
+    assert.equal(receiver.deliveries.length, 0);
+    await shop.post('/v1/queues/all/resume', undefined, 200);
+    await until('all came', () => receiver.deliveries.length === 60, 30_000);
+    assert.equal(most, 4);
+    for (const worker of workers) {
+      assert.deepEqual(await worker.stop(), STOPPED, worker.logText());
+    }
+    await endShops(shop);
+    receiver.close();
+  });
+
   test('a worker that is told to stop finishes what it can, and hands the rest back', async () => {
     const shop = await openShop(['--no-jobs']);
     const receiver = await Receiver.open((_, response) => {

@@ -230,6 +230,25 @@ describe('queues', () => {
     await disconnect(shop, endpoint);
   });
 
+  test('all of them together can be paused and limited, and are shown once they were', async () => {
+    const endpoint = await connect(shop);
+    assert.equal(await queue('all'), undefined);
+    const settings = { queue: 'all', paused: false, concurrency: 20, rate_limit: null };
+    assert.deepEqual((await shop.patch('/v1/queues/all', { concurrency: 20 }, 200)).body, settings);
+    assert.equal((await shop.post('/v1/queues/all/pause', undefined, 200)).body.paused, true);
+    await times(2, async () => shop.places({ [await shop.sells(5)]: 1 }));
+    const others = (await shop.get('/v1/queues')).body.data.filter((one) => !['all', 'orders'].includes(one.queue));
+    const { counts, paused } = await queue('all');
+    assert.ok(paused);
+    for (const [state, count] of Object.entries(counts)) {
+      assert.equal(count, others.reduce((sum, one) => sum + one.counts[state], 0), state);
+    }
+    assert.doesNotMatch((await shop.get('/metrics')).text, /queue="all"/);
+    await shop.post('/v1/queues/all/resume', undefined, 200);
+    await shop.patch('/v1/queues/all', { concurrency: null }, 200);
+    await disconnect(shop, endpoint);
+  });
+
   test('wrong limits are refused', async () => {
     const endpoint = await connect(shop);
     const path = `/v1/queues/${queueName(endpoint)}`;

@@ -58,14 +58,7 @@ static bool save_and_commit(struct harness *harness)
 
 static void pause_queue(struct harness *harness, const char *name, bool is_paused)
 {
-    batch_begin(harness);
-    wanted_add_queue(&harness->wanted, text_from_c(name));
-    batch_load(harness);
-    struct job_queue *queue = facts_queue(&harness->facts, text_from_c(name));
-    assert_true(queue->is_known);
-    queue->is_paused = is_paused;
-    job_queue_change(queue);
-    batch_commit(harness);
+    set_queue(harness, (struct update_queue){.name = text_from_c(name), .has_paused = true, .is_paused = is_paused});
 }
 
 /* ---- Rows ---- */
@@ -304,6 +297,49 @@ static void a_queue_runs_as_many_as_its_limit(void **state)
     assert_int_equal(claim_soon(harness, 10).job_count, 2);
 }
 
+static void all_queues_together_run_as_many_as_their_limit(void **state)
+{
+    struct harness *harness = *state;
+    enqueue(harness, "a", 5);
+    enqueue(harness, "b", 5);
+    limit_queue(harness, "all", 3);
+    struct outcome outcome = claim_soon(harness, 10);
+    assert_int_equal(outcome.job_count, 3);
+    assert_false(outcome.more);
+    const struct job first = *outcome.jobs[0].job;
+    harness_reopen(harness); /* it is the database's limit, not a process's */
+    assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
+    assert_int_equal(finish(harness, &first, JOB_RESULT_DONE), JOB_ACCEPTED);
+    assert_int_equal(claim_soon(harness, 10).job_count, 1);
+    limit_queue(harness, "a", 1); /* the narrower of the two holds */
+    limit_queue(harness, "all", 5);
+    outcome = claim_soon(harness, 10);
+    assert_int_equal(outcome.job_count, 2);
+    assert_true(text_equal_c(outcome.jobs[0].job->queue, "b"));
+    pause_queue(harness, "all", true);
+    limit_queue(harness, "all", 0);
+    assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
+    pause_queue(harness, "all", false);
+    assert_true(claim_soon(harness, 10).job_count > 0);
+}
+
+static void a_used_up_rate_says_when_the_next_may_start(void **state)
+{
+    struct harness *harness = *state;
+    enqueue(harness, "q", 5);
+    rate_queue(harness, "all", 2, 500);
+    struct outcome outcome = claim_soon(harness, 10);
+    assert_int_equal(outcome.job_count, 2);
+    assert_false(outcome.more);
+    assert_int_equal(outcome.next_ms, harness_now_ms + 500);
+    assert_int_equal(claim(harness, 10, LEASE_MS).next_ms, harness_now_ms + 500);
+    harness_now_ms += 500;
+    assert_int_equal(claim_soon(harness, 10).job_count, 2);
+    rate_queue(harness, "all", 0, 0);
+    rate_queue(harness, "q", 1, 1000);
+    assert_int_equal(claim_soon(harness, 10).next_ms, harness_now_ms + 1000);
+}
+
 static void a_lease_that_ran_out_is_taken_over_and_its_holder_fenced(void **state)
 {
     struct harness *harness = *state;
@@ -528,6 +564,8 @@ const struct CMUnitTest CONFORMANCE_JOB_TESTS[] = {
     ON_FRESH_STORE(what_a_queue_left_of_its_share_is_worth_asking_again),
     ON_FRESH_STORE(a_paused_queue_starts_nothing_until_it_goes_on),
     ON_FRESH_STORE(a_queue_runs_as_many_as_its_limit),
+    ON_FRESH_STORE(all_queues_together_run_as_many_as_their_limit),
+    ON_FRESH_STORE(a_used_up_rate_says_when_the_next_may_start),
     ON_FRESH_STORE(a_lease_that_ran_out_is_taken_over_and_its_holder_fenced),
     ON_FRESH_STORE(a_claim_says_when_a_lease_runs_out),
     ON_FRESH_STORE(two_thousand_jobs_are_claimed_in_slices_once_each),

@@ -90,10 +90,8 @@ enum job_verdict finish(struct harness *harness, const struct job *job, enum job
     return outcome.jobs[0].verdict;
 }
 
-void limit_queue(struct harness *harness, const char *queue, int64_t concurrency)
+void set_queue(struct harness *harness, struct update_queue command)
 {
-    const struct update_queue command = {
-        .name = text_from_c(queue), .has_concurrency = true, .concurrency = concurrency};
     struct outcome outcome;
     batch_begin(harness);
     update_queue_want(&command, &harness->wanted);
@@ -101,6 +99,18 @@ void limit_queue(struct harness *harness, const char *queue, int64_t concurrency
     update_queue_decide(&harness->facts, &command, &outcome);
     assert_int_equal(outcome.code, OUTCOME_QUEUE_UPDATED);
     batch_commit(harness);
+}
+
+void limit_queue(struct harness *harness, const char *queue, int64_t concurrency)
+{
+    set_queue(harness,
+              (struct update_queue){.name = text_from_c(queue), .has_concurrency = true, .concurrency = concurrency});
+}
+
+void rate_queue(struct harness *harness, const char *queue, int64_t max, int64_t period_ms)
+{
+    set_queue(harness, (struct update_queue){
+                           .name = text_from_c(queue), .has_rate = true, .rate_max = max, .rate_period_ms = period_ms});
 }
 
 struct job *read_job(struct harness *harness, struct uuid id)

@@ -5,6 +5,7 @@
 
 #include "domain/claim_jobs.h"
 #include "domain/enqueue_jobs.h"
+#include "domain/manage_jobs.h"
 #include "harness.h"
 
 /* `count` of them, of the kind "work", due now. */
@@ -16,7 +17,10 @@ struct outcome claim(struct harness *harness, size_t max, int64_t lease_ms);
 struct outcome plan_claim(struct harness *harness, size_t max, int64_t lease_ms); /* decided and left open */
 /* A job as it was claimed gets this end; what the verdict is. */
 enum job_verdict finish(struct harness *harness, const struct job *job, enum job_result_kind kind);
-void limit_queue(struct harness *harness, const char *queue, int64_t concurrency); /* which has jobs */
+/* Of queues that have jobs, or ALL_QUEUES; 0: no limit. */
+void set_queue(struct harness *harness, struct update_queue command);
+void limit_queue(struct harness *harness, const char *queue, int64_t concurrency);
+void rate_queue(struct harness *harness, const char *queue, int64_t max, int64_t period_ms);
 struct job *read_job(struct harness *harness, struct uuid id);
 
 #endif

@@ -6,6 +6,8 @@
 
 #define NOW_MS INT64_C(1000000)
 
+static const struct job_queue FREE = {.is_known = false};
+
 static struct job_queue queue(const char *name)
 {
     return (struct job_queue){.name = text_from_c(name), .is_known = true};
@@ -58,7 +60,7 @@ static void a_claim_leaves_no_queue_with_nothing(void **state)
         {.queue = &small, .priority = 5, .run_at_ms = NOW_MS},
     };
     bool more;
-    assert_true(claim_plan(heads, 3, 10, NOW_MS, &more) == INT64_MAX);
+    assert_true(claim_plan(heads, 3, &FREE, 10, NOW_MS, &more) == INT64_MAX);
     assert_false(more);
     assert_ptr_equal(heads[0].queue, &busy); /* it has waited longest */
     assert_int_equal(heads[0].priority, 0);
@@ -77,7 +79,7 @@ static void the_last_place_goes_to_whoever_has_waited_longest(void **state)
         {.queue = &second, .priority = 5, .run_at_ms = NOW_MS - 2},
     };
     bool more;
-    (void)claim_plan(heads, 2, 1, NOW_MS, &more);
+    (void)claim_plan(heads, 2, &FREE, 1, NOW_MS, &more);
     assert_ptr_equal(heads[0].queue, &second);
     assert_int_equal(heads[0].limit, 1);
     assert_int_equal(heads[1].limit, 0);
@@ -100,9 +102,38 @@ static void the_next_time_is_that_of_what_may_run(void **state)
         {.queue = &open, .priority = 5, .run_at_ms = NOW_MS + 900},
     };
     bool more;
-    assert_int_equal(claim_plan(heads, 3, 10, NOW_MS, &more), NOW_MS + 500);
+    assert_int_equal(claim_plan(heads, 3, &FREE, 10, NOW_MS, &more), NOW_MS + 500);
     assert_false(more);
-    assert_true(claim_plan(heads, 0, 10, NOW_MS, &more) == INT64_MAX);
+    assert_true(claim_plan(heads, 0, &FREE, 10, NOW_MS, &more) == INT64_MAX);
+}
+
+static void all_queues_together_have_no_more_than_their_limit(void **state)
+{
+    (void)state;
+    struct job_queue all = FREE;
+    struct job_queue first = queue("a");
+    struct job_queue second = queue("b");
+    struct claim_head heads[] = {
+        {.queue = &first, .priority = 5, .run_at_ms = NOW_MS - 2},
+        {.queue = &second, .priority = 5, .run_at_ms = NOW_MS - 1},
+    };
+    bool more;
+    all.concurrency = 8;
+    all.running = 5;
+    assert_true(claim_plan(heads, 2, &all, 10, NOW_MS, &more) == INT64_MAX);
+    assert_int_equal(heads[0].limit, 2);
+    assert_int_equal(heads[1].limit, 1);
+
+    all.running = 0;
+    all.rate_max = 3;
+    all.rate_period_ms = 700;
+    all.rate_begin_ms = NOW_MS - 100;
+    all.rate_count = 3;
+    assert_int_equal(claim_plan(heads, 2, &all, 10, NOW_MS, &more), NOW_MS + 600);
+    assert_int_equal(heads[0].limit + heads[1].limit, 0);
+
+    all.is_paused = true;
+    assert_true(claim_plan(heads, 2, &all, 10, NOW_MS, &more) == INT64_MAX);
 }
 
 int main(void)
@@ -114,6 +145,7 @@ int main(void)
         cmocka_unit_test(a_claim_leaves_no_queue_with_nothing),
         cmocka_unit_test(the_last_place_goes_to_whoever_has_waited_longest),
         cmocka_unit_test(the_next_time_is_that_of_what_may_run),
+        cmocka_unit_test(all_queues_together_have_no_more_than_their_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,6 +36,8 @@ static const struct statement NEXT_LEASE = {
     "next_lease", "SELECT (SELECT lease_until FROM jobs WHERE state = 'running' ORDER BY lease_until LIMIT 1), "
                   "(SELECT lease_until FROM jobs WHERE state = 'running' AND lease_until > $1::timestamptz "
                   "ORDER BY lease_until LIMIT 1)"};
+static const struct statement ALL_LIMITS = {"all_limits",
+                                            "SELECT " QUEUE_COLUMNS " FROM job_queues q WHERE q.name = 'all'"};
 static const struct statement LOCK_QUEUES = {
     "lock_queues", "SELECT " QUEUE_COLUMNS " FROM job_queues q WHERE q.name = ANY ($1::text[]) ORDER BY q.name "
                    "FOR UPDATE SKIP LOCKED"};
@@ -43,7 +45,7 @@ static const struct statement LOCK_QUEUES = {
  * over. */
 static const struct statement COUNT_RUNNING = {
     "count_running", "SELECT queue, count(*) FROM jobs WHERE state = 'running' AND lease_until >= $1::timestamptz "
-                     "AND queue = ANY ($2::text[]) GROUP BY queue"};
+                     "AND (queue = ANY ($2::text[]) OR 'all' = ANY ($2)) GROUP BY queue"};
 static const struct statement LOCK_DUE = {
     "lock_due_jobs",
     "SELECT d.* FROM (SELECT generate_subscripts($2::text[], 1) AS number, unnest($2::text[]) AS queue, "
@@ -61,6 +63,7 @@ static const enum value_type DUE_COLUMNS[] = {VALUE_TEXT, VALUE_INT64, VALUE_TIM
 struct claim_load {
     struct store *store;
     struct facts *facts;
+    struct job_queue *all;
     struct claim_head *heads;
     size_t head_count;
     bool is_contested; /* another worker has a queue in hand */
@@ -98,6 +101,21 @@ static struct job_queue *queue_of_head(const PGresult *heads, int row, struct fa
     }
     queue->is_known = true;
     return queue;
+}
+
+static void take_all(struct claim_load *load, const PGresult *limits)
+{
+    load->all = facts_queue(load->facts, ALL_QUEUES);
+    if (load->all != NULL) {
+        return;
+    }
+    load->all = arena_zalloc(load->facts->arena, sizeof(*load->all));
+    if (PQntuples(limits) == 0) {
+        load->all->name = ALL_QUEUES;
+    } else {
+        queue_from_row(limits, 0, load->facts->arena, load->all);
+    }
+    facts_put_queue(load->facts, load->all);
 }
 
 static void take_heads(struct claim_load *load, const PGresult *heads, bool is_full)
@@ -163,12 +181,15 @@ static bool look(struct claim_load *load, size_t max, struct fault *fault)
     } else {
         heads = queue_known_heads(store);
     }
+    (void)session_parameters(store->session);
+    size_t all = session_queue(store->session, &ALL_LIMITS);
     if (!session_exchange(store->session, fault)) {
         return false;
     }
     if (is_full) {
         job_heads_note_cost(store->heads, clock_monotonic_us() - begin_us);
     }
+    take_all(load, session_result(store->session, all));
     take_heads(load, session_result(store->session, heads), is_full);
     return !is_full ||
            take_leases(load, session_result(store->session, lease), session_result(store->session, lost), fault);
@@ -176,10 +197,14 @@ static bool look(struct claim_load *load, size_t max, struct fault *fault)
 
 /* ---- Queues with limits ---- */
 
+static bool is_limited(const struct job_queue *queue)
+{
+    return !queue->is_paused && (queue->concurrency > 0 || queue->rate_max > 0);
+}
+
 static bool must_lock(const struct claim_head *head, int64_t now_ms)
 {
-    const struct job_queue *queue = head->queue;
-    return head->run_at_ms <= now_ms && !queue->is_paused && (queue->concurrency > 0 || queue->rate_max > 0);
+    return head->run_at_ms <= now_ms && is_limited(head->queue);
 }
 
 static bool is_first_of_queue(const struct claim_load *load, size_t i)
@@ -196,6 +221,10 @@ static size_t add_limited(const struct claim_load *load, struct parameters *para
 {
     size_t count = 0;
     parameters_columns(parameters, TEXTS, 1);
+    if (is_limited(load->all) && load->head_count > 0) {
+        row_text(parameters, ALL_QUEUES);
+        count++;
+    }
     for (size_t i = 0; i < load->head_count; i++) {
         if (must_lock(&load->heads[i], load->facts->now_ms) && is_first_of_queue(load, i)) {
             row_text(parameters, load->heads[i].queue->name);
@@ -219,18 +248,25 @@ static void take_locked(struct claim_load *load, const PGresult *queues, struct 
 
 static void take_running(struct claim_load *load, const PGresult *running)
 {
+    load->all->running = 0;
     for (int row = 0; row < PQntuples(running); row++) {
-        facts_queue(load->facts, value_view(running, row, 0))->running = value_int64(running, row, 1);
+        struct job_queue *queue = facts_queue(load->facts, value_view(running, row, 0));
+        if (queue != NULL) {
+            queue->running = value_int64(running, row, 1);
+        }
+        load->all->running += value_int64(running, row, 1);
     }
 }
 
 /* Queues that another worker has in hand are not looked at this time. */
 static void drop_contested(struct claim_load *load, const struct table *locked)
 {
+    bool is_all_contested = is_limited(load->all) && table_find(locked, ALL_QUEUES) == NULL;
     size_t kept = 0;
     for (size_t i = 0; i < load->head_count; i++) {
         const struct claim_head *head = &load->heads[i];
-        if (must_lock(head, load->facts->now_ms) && table_find(locked, head->queue->name) == NULL) {
+        bool is_contested = must_lock(head, load->facts->now_ms) && table_find(locked, head->queue->name) == NULL;
+        if (is_contested || is_all_contested) {
             load->is_contested = true;
         } else {
             load->heads[kept++] = *head;
@@ -357,7 +393,7 @@ bool jobs_load_claim(struct store *store, const struct wanted *wanted, struct fa
         return false;
     }
     size_t taken_over = claim->count;
-    claim->next_ms = claim_plan(load.heads, load.head_count, max - taken_over, facts->now_ms, &claim->more);
+    claim->next_ms = claim_plan(load.heads, load.head_count, load.all, max - taken_over, facts->now_ms, &claim->more);
     claim->next_ms = load.next_lease_ms < claim->next_ms ? load.next_lease_ms : claim->next_ms;
     if (load.is_contested && claim->next_ms > facts->now_ms + CONTESTED_MS) {
         claim->next_ms = facts->now_ms + CONTESTED_MS;

@@ -14,6 +14,7 @@ static const char QUEUE_BY_NAME[] = "SELECT " QUEUE_COLUMNS " FROM job_queues WH
 static const char QUEUE_HAS_JOBS[] = "SELECT EXISTS (SELECT 1 FROM jobs WHERE queue = ?1 AND state = 'scheduled') OR "
                                      "EXISTS (SELECT 1 FROM jobs WHERE queue = ?1 AND state = 'running')";
 static const char COUNT_RUNNING[] = "SELECT count(*) FROM jobs WHERE state = 'running' AND queue = ?1";
+static const char COUNT_ALL_RUNNING[] = "SELECT count(*) FROM jobs WHERE state = 'running'";
 static const char SCHEDULE_BY_NAME[] = "SELECT " SCHEDULE_COLUMNS " FROM job_schedules WHERE name = ?1";
 
 /* From one (queue, priority) to the next, each with its first job: as many steps as there are pairs. */
@@ -235,6 +236,15 @@ static bool note_running(struct store *store, struct job_queue *queue, struct fa
     return queue->concurrency == 0 || read_by_name(store, COUNT_RUNNING, queue->name, &queue->running, fault);
 }
 
+static bool load_all_queues(struct store *store, struct facts *facts, struct job_queue **ret_all, struct fault *fault)
+{
+    if (!find_queue(store, ALL_QUEUES, facts, ret_all, fault)) {
+        return false;
+    }
+    struct job_queue *all = *ret_all;
+    return all->concurrency == 0 || connection_read_int64(&store->writer, COUNT_ALL_RUNNING, 0, &all->running, fault);
+}
+
 static bool load_heads(struct store *store, struct facts *facts, struct head_list *heads, struct fault *fault)
 {
     struct text name = TEXT_LITERAL("");
@@ -346,17 +356,19 @@ static bool load_claim(struct store *store, size_t max, struct facts *facts, str
 {
     struct claim_facts *claim = &facts->claim;
     struct head_list heads = {0};
+    struct job_queue *all = NULL;
     size_t taken_over = 0;
     int64_t lease_ms = INT64_MAX;
     if (claim->jobs != NULL) {
         return true; /* loaded before */
     }
     claim->jobs = arena_array(facts->arena, max, sizeof(struct job *));
-    if (!load_heads(store, facts, &heads, fault) || !add_lost_leases(store, facts, max, &taken_over, fault) ||
+    if (!load_all_queues(store, facts, &all, fault) || !load_heads(store, facts, &heads, fault) ||
+        !add_lost_leases(store, facts, max, &taken_over, fault) ||
         !connection_read_int64(&store->writer, NEXT_LEASE, INT64_MAX, &lease_ms, fault)) {
         return false;
     }
-    claim->next_ms = claim_plan(heads.items, heads.count, max - taken_over, facts->now_ms, &claim->more);
+    claim->next_ms = claim_plan(heads.items, heads.count, all, max - taken_over, facts->now_ms, &claim->more);
     if (lease_ms > facts->now_ms && lease_ms < claim->next_ms) {
         claim->next_ms = lease_ms;
     }
