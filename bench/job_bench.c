@@ -226,7 +226,8 @@ static void note_completed(void *context)
 
 static void open_store(struct worker *worker)
 {
-    struct store_options options = {.location = settings.location, .create = true, .serve = true};
+    struct store_options options = {
+        .location = settings.location, .create = true, .serve = worker == &workers[0]}; /* others as `work` does */
     struct migration_report report;
     assert(settings.ops != NULL); /* as the options were read */
     check(settings.ops->open(&options, &worker->store, &fault));
@@ -521,8 +522,8 @@ int main(int argument_count, char **arguments)
     settings.ops = is_sqlite ? &SQLITE_STORE : &POSTGRES_STORE;
     settings.database = arguments[2] + (is_sqlite ? strlen(SQLITE_SCHEME) : 0);
     read_options(argument_count - 3, arguments + 3);
-    if (settings.workers < 1 || settings.workers > (is_sqlite ? 1 : WORKERS_MAX) || (is_sqlite && settings.snapshot)) {
-        die("one worker, or two on PostgreSQL; a snapshot only there");
+    if (settings.workers < 1 || settings.workers > WORKERS_MAX || (is_sqlite && settings.snapshot)) {
+        die("one worker, or two; a snapshot on PostgreSQL only");
     }
     make_database();
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
