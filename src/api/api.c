@@ -27,18 +27,18 @@ struct api *api_new(const struct api_options *options)
     api->options = *options;
     api->digest = digest_new();
     api->http_metrics = http_metrics_new();
+    api->event_stream = event_stream_new(options->loop, options->heartbeat_ms, options->answer_timeout_ms);
     int status = uv_async_init(options->loop, &api->completed, take_completed);
     assert(status == 0);
     status = uv_timer_init(options->loop, &api->keys_timer);
     assert(status == 0);
     status = uv_timer_init(options->loop, &api->queues_timer);
     assert(status == 0);
-    api->handles_open = 4; /* the streams are one */
+    api->handles_open = 3;
     api->completed.data = api;
     api->keys_timer.data = api;
     api->queues_timer.data = api;
     queue_metrics_init(&api->queue_metrics);
-    api->streams = event_streams_new(api);
     return api;
 }
 
@@ -50,11 +50,12 @@ bool api_is_idle(const struct api *api)
 void api_set_draining(struct api *api)
 {
     api->draining = true;
-    event_streams_end_all(api->streams);
+    event_stream_drain(api->event_stream);
 }
 
-static void release(struct api *api)
+static void on_handle_closed(uv_handle_t *handle)
 {
+    struct api *api = handle->data;
     if (--api->handles_open > 0) {
         return;
     }
@@ -66,19 +67,14 @@ static void release(struct api *api)
     free(api);
 }
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-    release(handle->data);
-}
-
 void api_free(struct api *api)
 {
     if (api != NULL) {
         endpoint_url_abandon(api);
+        event_stream_free(api->event_stream);
         uv_close((uv_handle_t *)&api->completed, on_handle_closed);
         uv_close((uv_handle_t *)&api->keys_timer, on_handle_closed);
         uv_close((uv_handle_t *)&api->queues_timer, on_handle_closed);
-        event_streams_close(api->streams, release);
     }
 }
 
@@ -87,6 +83,16 @@ void api_free(struct api *api)
 static bool is_open(const struct api *api)
 {
     return api->options.insecure || (api->options.listener_is_loopback && auth_keys_none(api->keys));
+}
+
+static enum auth_verdict check_access(const struct api *api, const struct http_request *request, enum key_scope needed)
+{
+    return is_open(api) ? AUTH_ALLOWED : auth_check(api->keys, api->digest, request, needed);
+}
+
+static bool may_listen(const struct http_request *request, void *context)
+{
+    return check_access(context, request, KEY_SCOPE_READ) == AUTH_ALLOWED;
 }
 
 bool api_load_keys(struct api *api, struct reader *reader, struct fault *fault)
@@ -129,14 +135,13 @@ static void keys_read_completed(struct api *api)
                     fault_kind_name(api->keys_task.fault.kind), api->keys_task.fault.detail);
         return;
     }
-    if (!auth_keys_equal(api->keys, api->keys_read)) {
-        log_message(LOG_INFO, "keys_changed", "API keys were made or revoked; the change counts from now on");
-    }
+    bool is_changed = !auth_keys_equal(api->keys, api->keys_read);
     auth_keys_free(api->keys);
     api->keys = api->keys_read;
     api->keys_read = NULL;
-    if (!is_open(api)) {
-        event_streams_check_keys(api->streams);
+    if (is_changed) {
+        log_message(LOG_INFO, "keys_changed", "API keys were made or revoked; the change counts from now on");
+        event_stream_recheck(api->event_stream, may_listen, api);
     }
 }
 
@@ -152,6 +157,7 @@ void api_attach(struct api *api, struct committer *committer, struct reader_pool
     api->committer = committer;
     api->readers = readers;
     api->server = server;
+    event_stream_attach(api->event_stream, readers);
     int status = uv_timer_start(&api->keys_timer, on_keys_due, KEYS_READ_EVERY_MS, KEYS_READ_EVERY_MS);
     assert(status == 0);
     status = uv_timer_start(&api->queues_timer, on_queues_due, 0, QUEUES_READ_EVERY_MS);
@@ -169,7 +175,7 @@ void api_notify(void *context)
 void api_notify_appended(void *context)
 {
     struct api *api = context;
-    event_streams_notify(api->streams);
+    event_stream_appended(api->event_stream);
 }
 
 static void take_completed(uv_async_t *handle)
@@ -192,7 +198,7 @@ static void take_completed(uv_async_t *handle)
             keys_read_completed(api);
         } else if (task == &api->queue_metrics.task) {
             queue_metrics_completed(&api->queue_metrics);
-        } else if (!event_streams_take(api->streams, task)) {
+        } else if (!event_stream_take_read(api->event_stream, task)) {
             call_read_completed(task);
         }
         task = next;
@@ -222,11 +228,11 @@ static bool refuse_media_type(struct call *call, const struct route *route)
 static bool refuse_access(struct call *call, const struct route *route)
 {
     const struct api *api = call->api;
-    if (route->access < ACCESS_READ || is_open(api)) {
+    if (route->access < ACCESS_READ) {
         return false;
     }
     enum key_scope needed = (enum key_scope)(route->access - ACCESS_READ);
-    switch (auth_check(api->keys, api->digest, call->request, needed)) {
+    switch (check_access(api, call->request, needed)) {
     case AUTH_ALLOWED:
         return false;
     case AUTH_UNAUTHENTICATED:

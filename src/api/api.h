@@ -26,7 +26,9 @@ struct api_options {
     bool operations_only;       /* health, readiness and metrics; all else is not found, and no key is asked for */
     bool webhook_allow_private; /* endpoints may be anywhere, and without TLS */
     struct text (*make_webhook_secret)(struct arena *arena); /* a new one, in the arena */
-    bool log_requests; /* an access log line for each request (else only for 5xx) */
+    int64_t answer_timeout_ms; /* for a client to take what it was given: of event streams; others are the server's */
+    int64_t heartbeat_ms;      /* an event stream that is silent for so long says that it lives */
+    bool log_requests;         /* an access log line for each request (else only for 5xx) */
     /* What others have to show on /metrics. Any moment between api_new and api_free; NULL: nothing. */
     void (*write_metrics)(void *context, struct buffer *out);
     void *metrics_context;
@@ -40,7 +42,7 @@ void api_attach(struct api *api, struct committer *committer, struct reader_pool
 MUST_USE bool api_load_keys(struct api *api, struct reader *reader, struct fault *fault);
 /* The loop's thread. No reply is left to be made: all commands and reads were answered. */
 bool api_is_idle(const struct api *api);
-void api_set_draining(struct api *api); /* /readyz answers 503 from here on */
+void api_set_draining(struct api *api); /* /readyz answers 503 from here on; event streams end */
 /* After committer, reader pool and HTTP server were stopped; the loop must run once more, which frees it. */
 void api_free(struct api *api); /* takes NULL */
 

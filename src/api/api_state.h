@@ -36,7 +36,7 @@ struct api {
     struct host_lookup *lookups;
     size_t lookup_count;
 
-    struct event_streams *streams;
+    struct event_stream *event_stream;
 
     uv_async_t completed; /* commands or reads wait to be taken; any thread may send */
     size_t calls_pending; /* submitted or waiting for a lookup, not yet taken back */

@@ -255,6 +255,10 @@ void call_read_completed(struct read_task *task)
     struct call *call = task->context;
     call->api->calls_pending--;
     call->api->lists_pending -= call->is_list;
+    if (task->ok && call->proceed != NULL) {
+        call->proceed(call);
+        return;
+    }
     if (!task->ok) {
         set_fault(call, &task->fault);
     }

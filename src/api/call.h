@@ -39,8 +39,11 @@ struct call {
     call_read *read;
     const void *input; /* of the read, in the request's arena */
     bool is_list;
-    bool is_stream;     /* which lasts for as long as somebody listens */
-    size_t reply_bytes; /* counted in api->unsent_bytes until the answer was handed over */
+    /* Called instead of sending, after a read that went well: answers. NULL: the read has made the reply. */
+    void (*proceed)(struct call *call);
+    int64_t last_sequence; /* read for `proceed` */
+    bool is_stream;        /* answered as long as its client likes: its time is no latency */
+    size_t reply_bytes;    /* counted in api->unsent_bytes until the answer was handed over */
 };
 
 struct call *call_new(struct api *api, struct http_request *request, struct text parameter);

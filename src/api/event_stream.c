@@ -1,536 +1,547 @@
+/* A listener is in one list at a time:
+ *
+ *   join --> told --taken--> hungry --at the log's end---------> waiting --a page came--> hungry
+ *             ^                 |--behind, in the ring----------> page's writers --taken--> hungry
+ *             |                 '--further back than the ring---> catching up --a page was read--> hungry
+ *             '------- silent for too long: a heartbeat -------- waiting, catching up
+ *
+ * The ring is the newest stretch of the log; its pages are shared. It begins, empty, at the newest event when the
+ * first listener comes, and goes with the last. Who is further back catches up with pages of its own, shared with
+ * whoever is at the same place (after a restart of the server that is everybody), until it has reached the ring. A
+ * listener's place is a sequence and nothing else, so no seam between pages can lose or repeat an event; who is ahead
+ * of what was read so far (a replica lags) waits.
+ *
+ * Memory: the ring has a maximum, and who is still at its oldest page when that goes is dropped; pages for catching up
+ * have one together, and nobody may keep one for long. */
+
 #include "api/event_stream.h"
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/queue.h>
 
-#include "api/call.h"
-#include "api/render.h"
-#include "api/resources.h"
-#include "base/clock.h"
+#include "api/event_ring.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "http/stream.h"
 
-#define PAGE_EVENTS 1000
 #define RING_BYTES_MAX ((size_t)32 * 1024 * 1024)
-#define BLOCK_BYTES_MAX ((size_t)64 * 1024 * 1024) /* a page of the largest events there are */
-#define READ_ARENA_CHUNK_BYTES 65536
-#define CATCH_UP_READS_MAX 4
-#define LOOK_MS 100 /* other processes append, too */
-#define HEARTBEAT_US INT64_C(15000000)
-#define UNKNOWN (-1)
+#define RING_PAGES_MAX 65536
+#define CATCH_UP_READS_MAX 2 /* at once: the readers have others to serve */
+#define CATCH_UP_BYTES_MAX ((size_t)16 * 1024 * 1024)
+#define TICK_MS 100 /* other processes append, too, and do not say so */
+#define FAULT_PAUSE_MS 1000
+/* In one turn of the loop, which has requests to answer as well. */
+#define TURN_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define TURN_LISTENERS_MAX 1000
+#define DROPS_LOGGED_PER_SECOND_MAX 20
 
-const char *const EVENT_STREAM_PARAMETERS[] = {"after", NULL};
+enum drop_reason { DROP_BEHIND, DROP_STALLED, DROP_REVOKED };
+static const char *const DROP_REASONS[] = {
+    [DROP_BEHIND] = "behind", [DROP_STALLED] = "stalled", [DROP_REVOKED] = "revoked"};
+#define DROP_REASON_COUNT (sizeof(DROP_REASONS) / sizeof(DROP_REASONS[0]))
 
-/* Consecutive events as text. */
-struct event_block {
-    struct http_block base; /* first */
-    TAILQ_ENTRY(event_block) link;
-    struct buffer text;
-    int64_t first; /* sequences */
-    int64_t last;
-    size_t count;
-    size_t *offsets; /* where each begins */
-    int64_t *sequences;
+/* In the request's arena. */
+struct event_listener {
+    TAILQ_ENTRY(event_listener) link;
+    TAILQ_ENTRY(event_listener) all_link;
+    struct event_listener_list *list;
+    struct event_stream *stream;
+    struct http_request *request;
+    int64_t sequence;           /* of the last event that it was given, or after which it began */
+    size_t given;               /* events in what it is taking */
+    struct event_page *offered; /* read for it, to be given in its turn; with a reference */
+    int64_t silent_since_ms;    /* while it waits */
 };
-TAILQ_HEAD(block_list, event_block);
 
-struct listener {
-    struct event_streams *streams;
-    TAILQ_ENTRY(listener) link;
-    struct http_request *request; /* NULL: it has ended, and only its read is waited for */
-    int64_t position;             /* the last event that it was given, or does not want; UNKNOWN: from now on */
-    bool is_ready;                /* has taken all that it was given */
-    bool is_reading;              /* a read of its own is under way */
-    bool is_greeted;
-    bool has_joined;  /* was sent from the ring */
-    int64_t given_us; /* when it was last given anything */
-};
-TAILQ_HEAD(listener_list, listener);
-
-/* A page of the log for the ring (listener NULL) or for one listener; or the number of the newest event. */
-struct stream_read {
+struct page_read {
     struct read_task task;
-    struct event_streams *streams;
-    struct listener *listener;
-    bool asks_last;
+    struct event_stream *stream;
     int64_t after;
-    struct event_block *block; /* what came of it; NULL: nothing */
-    int64_t last;
+    bool is_pending;
+    struct event_page *page; /* NULL: nothing follows */
+    bool more;
 };
 
-struct event_streams {
-    struct api *api;
+struct event_stream {
+    struct reader_pool *readers;
+    int64_t heartbeat_ms;
+    int64_t take_ms; /* for a page to catch up by */
+    uv_loop_t *loop;
     uv_async_t wake;
-    uv_timer_t timer;
+    uv_timer_t ticker; /* runs while there are listeners */
     size_t handles_open;
-    void (*closed)(struct api *api);
-    bool is_closing;
+    _Atomic bool appended; /* since the last wake-up; any thread */
 
-    struct listener_list listeners;
+    struct event_listener_list all;
+    struct event_listener_list told;        /* taking the greeting or a heartbeat */
+    struct event_listener_list hungry;      /* to be looked after in this turn or the next */
+    struct event_listener_list waiting;     /* at the log's end, the longest silent first */
+    struct event_listener_list catching_up; /* for a page to be read, the longest silent first */
     size_t listener_count;
-    struct block_list ring;
-    size_t ring_bytes;
-    int64_t tip; /* the last event in the ring, or before it where it is empty; UNKNOWN: nobody listened */
-    bool is_reading_tip;
-    size_t catch_up_reads;
 
-    struct counter dropped_slow;
-    struct counter dropped_timeout;
+    struct event_ring ring;
+    struct page_read ring_read;
+    bool may_have_more; /* than the ring */
+    struct page_read catch_up_reads[CATCH_UP_READS_MAX];
+    TAILQ_HEAD(, event_page) catch_up_pages; /* the oldest first */
+    size_t catch_up_bytes;
+    int64_t catch_up_not_before_ms;
+    int64_t read_not_before_ms; /* after a fault */
+
+    struct counter dropped[DROP_REASON_COUNT];
     struct counter events_sent;
-    struct gauge listening;
-    _Atomic bool may_have_more; /* behind the tip; any thread */
+    int64_t drops_second;
+    int drops_logged;
 };
 
-static char HELLO_TEXT[] = "retry: 1000\n: connected\n\n";
-static struct http_block hello = {.bytes = HELLO_TEXT, .length = sizeof(HELLO_TEXT) - 1, .references = 1};
-static char HEARTBEAT_TEXT[] = ": still here\n\n";
-static struct http_block heartbeat = {.bytes = HEARTBEAT_TEXT, .length = sizeof(HEARTBEAT_TEXT) - 1, .references = 1};
+/* They live for ever. */
+static char GREETING_TEXT[] = "retry: 1000\n: connected\n\n";
+static char HEARTBEAT_TEXT[] = ":\n\n";
+static struct http_block greeting = {GREETING_TEXT, sizeof(GREETING_TEXT) - 1, 1, NULL};
+static struct http_block heartbeat = {HEARTBEAT_TEXT, sizeof(HEARTBEAT_TEXT) - 1, 1, NULL};
 
-static void serve(struct event_streams *streams);
-
-/* ---- Blocks ---- */
-
-static void block_free(struct http_block *base)
+static int64_t now_ms(const struct event_stream *stream)
 {
-    struct event_block *block = (struct event_block *)base;
-    buffer_done(&block->text);
-    free(block->offsets);
-    free(block->sequences);
-    free(block);
+    return (int64_t)uv_now(stream->loop);
 }
 
-static struct event_block *make_block(const struct event_row *rows, size_t count)
+static void wake(struct event_stream *stream)
 {
-    struct event_block *block = memory_zalloc(1, sizeof(*block));
-    block->offsets = memory_zalloc(count, sizeof(*block->offsets));
-    block->sequences = memory_zalloc(count, sizeof(*block->sequences));
-    buffer_init(&block->text, BLOCK_BYTES_MAX);
-    for (size_t i = 0; i < count; i++) {
-        struct json_writer json;
-        size_t begin = block->text.length;
-        buffer_append_format(&block->text, "id: %lld\nevent: %s\ndata: ", (long long)rows[i].sequence,
-                             event_type_name(rows[i].type));
-        json_writer_init(&json, &block->text);
-        render_event(&json, &rows[i]);
-        buffer_append_c(&block->text, "\n\n");
-        block->offsets[i] = begin;
-        block->sequences[i] = rows[i].sequence;
+    (void)uv_async_send(&stream->wake);
+}
+
+/* ---- Listeners come and go ---- */
+
+static void move(struct event_listener *listener, struct event_listener_list *list)
+{
+    if (listener->list != NULL) {
+        TAILQ_REMOVE(listener->list, listener, link);
     }
-    assert(!block->text.overflowed);
-    block->count = count;
-    block->first = rows[0].sequence;
-    block->last = rows[count - 1].sequence;
-    block->base = (struct http_block){
-        .bytes = block->text.bytes, .length = block->text.length, .references = 1, .free = block_free};
-    return block;
+    listener->list = list;
+    TAILQ_INSERT_TAIL(list, listener, link);
 }
 
-/* The number of its first event behind `position`. */
-static size_t first_behind(const struct event_block *block, int64_t position)
+static void let_wait(struct event_listener *listener, struct event_listener_list *list)
 {
-    size_t low = 0;
-    for (size_t high = block->count; low < high;) {
-        size_t middle = low + (high - low) / 2;
-        if (block->sequences[middle] > position) {
-            high = middle;
-        } else {
-            low = middle + 1;
-        }
+    listener->silent_since_ms = now_ms(listener->stream);
+    move(listener, list);
+}
+
+/* The stream of bytes is the caller's to end. */
+static void remove_listener(struct event_listener *listener)
+{
+    struct event_stream *stream = listener->stream;
+    TAILQ_REMOVE(listener->list, listener, link);
+    TAILQ_REMOVE(&stream->all, listener, all_link);
+    if (listener->offered != NULL) {
+        http_block_release(&listener->offered->block);
     }
-    return low;
-}
-
-static void trim_ring(struct event_streams *streams, size_t bytes_max)
-{
-    while (streams->ring_bytes > bytes_max && !TAILQ_EMPTY(&streams->ring)) {
-        struct event_block *block = TAILQ_FIRST(&streams->ring);
-        TAILQ_REMOVE(&streams->ring, block, link);
-        streams->ring_bytes -= block->base.length;
-        http_block_release(&block->base);
+    if (--stream->listener_count == 0) {
+        event_ring_restart(&stream->ring, 0);
+        uv_timer_stop(&stream->ticker);
     }
 }
 
-/* ---- Listeners ---- */
-
-static void free_if_done(struct listener *listener)
+static void note_drop(const struct event_listener *listener, enum drop_reason reason)
 {
-    if (listener->request == NULL && !listener->is_reading) {
-        free(listener);
+    struct event_stream *stream = listener->stream;
+    counter_add(&stream->dropped[reason], 1);
+    int64_t second = now_ms(stream) / 1000;
+    if (second != stream->drops_second) {
+        stream->drops_second = second;
+        stream->drops_logged = 0;
     }
+    if (stream->drops_logged++ >= DROPS_LOGGED_PER_SECOND_MAX) {
+        return;
+    }
+    struct log_line line;
+    log_begin(&line, LOG_INFO, "event_listener_dropped");
+    json_c_field(&line.writer, "reason", DROP_REASONS[reason]);
+    json_int64_field(&line.writer, "sequence", listener->sequence);
+    json_string_field(&line.writer, "request_id", listener->request->request_id);
+    log_end(&line);
 }
 
-/* It is gone for its client; nobody listens any more: nothing is kept. */
-static void leave(struct listener *listener)
+static void drop(struct event_listener *listener, enum drop_reason reason)
 {
-    struct event_streams *streams = listener->streams;
-    TAILQ_REMOVE(&streams->listeners, listener, link);
-    streams->listener_count--;
-    gauge_set(&streams->listening, (int64_t)streams->listener_count);
-    listener->request = NULL;
-    free_if_done(listener);
-    if (streams->listener_count == 0) {
-        trim_ring(streams, 0);
-        streams->tip = UNKNOWN;
-        (void)uv_timer_stop(&streams->timer);
-    }
+    note_drop(listener, reason);
+    remove_listener(listener);
+    http_stream_end(listener->request);
 }
 
-static void end(struct listener *listener)
+/* All who are still being written from the page. It must not go with the last of them: the caller has a reference. */
+static void drop_writers(struct event_page *page)
 {
-    struct http_request *request = listener->request;
-    leave(listener);
-    http_stream_end(request);
+    struct event_listener *listener;
+    while ((listener = TAILQ_FIRST(&page->writers)) != NULL) {
+        drop(listener, DROP_BEHIND);
+    }
 }
 
 static void on_taken(void *context)
 {
-    struct listener *listener = context;
-    listener->is_ready = true;
-    (void)uv_async_send(&listener->streams->wake);
+    struct event_listener *listener = context;
+    counter_add(&listener->stream->events_sent, listener->given);
+    listener->given = 0;
+    move(listener, &listener->stream->hungry);
+    wake(listener->stream);
 }
 
 static void on_ended(void *context, enum http_stream_end why)
 {
-    struct listener *listener = context;
+    struct event_listener *listener = context;
     if (why == HTTP_STREAM_TIMED_OUT) {
-        counter_add(&listener->streams->dropped_timeout, 1);
+        note_drop(listener, DROP_STALLED);
     }
-    leave(listener);
+    remove_listener(listener);
 }
 
-static void give(struct listener *listener, struct http_block *block, size_t offset)
+static void tell(struct event_listener *listener, struct http_block *block)
 {
-    listener->is_ready = false;
-    listener->given_us = clock_monotonic_us();
-    http_stream_write(listener->request, block, offset);
+    move(listener, &listener->stream->told);
+    http_stream_write(listener->request, block, 0);
 }
 
-static void give_events(struct listener *listener, struct event_block *block)
-{
-    size_t first = first_behind(block, listener->position);
-    assert(first < block->count);
-    counter_add(&listener->streams->events_sent, block->count - first);
-    listener->position = block->last;
-    give(listener, &block->base, block->offsets[first]);
-}
+static void on_tick(uv_timer_t *timer);
 
-/* ---- Reads ---- */
-
-/* On a pool thread. From the primary: what was answered before is there. */
-static bool run_read(struct read_task *task, const struct store_ops *ops, struct reader *reader, struct fault *fault)
+void event_stream_join(struct event_stream *stream, struct http_request *request, int64_t after, int64_t newest)
 {
-    struct stream_read *read = task->context;
-    if (read->asks_last) {
-        return ops->read_last_sequence(reader, &read->last, fault);
+    static const struct http_stream_owner OWNER = {.taken = on_taken, .ended = on_ended};
+    const struct http_header headers[] = {
+        {"Cache-Control", TEXT_LITERAL("no-cache")},
+        {"X-Accel-Buffering", TEXT_LITERAL("no")},
+    };
+    struct event_listener *listener = arena_zalloc(request->arena, sizeof(*listener));
+    listener->stream = stream;
+    listener->request = request;
+    listener->sequence = after;
+    if (!http_stream_begin(request, 200, "text/event-stream", headers, 2, &OWNER, listener)) {
+        return;
     }
-    const struct event_filter filter = {.is_complete = true};
-    const struct page page = {.limit = PAGE_EVENTS, .has_after = true, .after_number = read->after};
-    struct arena *arena = arena_new(READ_ARENA_CHUNK_BYTES);
-    struct event_row *rows;
-    size_t count;
-    bool more;
-    bool found;
-    bool ok = ops->read_events(reader, arena, &filter, &page, &rows, &count, &more, &found, fault);
-    if (ok && count > 0) {
-        read->block = make_block(rows, count);
+    if (stream->listener_count++ == 0) {
+        event_ring_restart(&stream->ring, newest);
+        uv_timer_start(&stream->ticker, on_tick, TICK_MS, TICK_MS);
     }
-    arena_free(arena);
-    return ok;
+    TAILQ_INSERT_TAIL(&stream->all, listener, all_link);
+    tell(listener, &greeting);
 }
 
-static bool submit(struct event_streams *streams, struct listener *listener, bool asks_last, int64_t after)
+void event_stream_recheck(struct event_stream *stream,
+                          bool (*may_listen)(const struct http_request *request, void *context), void *context)
 {
-    struct stream_read *read = memory_zalloc(1, sizeof(*read));
-    read->task = (struct read_task){.run = run_read, .context = read};
-    read->streams = streams;
-    read->listener = listener;
-    read->asks_last = asks_last;
+    struct event_listener *next;
+    for (struct event_listener *listener = TAILQ_FIRST(&stream->all); listener != NULL; listener = next) {
+        next = TAILQ_NEXT(listener, all_link);
+        if (!may_listen(listener->request, context)) {
+            drop(listener, DROP_REVOKED);
+        }
+    }
+}
+
+void event_stream_drain(struct event_stream *stream)
+{
+    struct event_listener *listener;
+    while ((listener = TAILQ_FIRST(&stream->all)) != NULL) {
+        remove_listener(listener);
+        http_stream_end(listener->request);
+    }
+}
+
+/* ---- Giving ---- */
+
+static size_t give(struct event_listener *listener, struct event_page *page)
+{
+    size_t offset;
+    listener->given = page->mark_count - event_page_skip(page, listener->sequence, &offset);
+    listener->sequence = page->last;
+    move(listener, &page->writers);
+    http_stream_write(listener->request, &page->block, offset);
+    return page->block.length - offset;
+}
+
+/* Returns how many bytes it was given. */
+static size_t serve(struct event_stream *stream, struct event_listener *listener)
+{
+    struct event_page *offered = listener->offered;
+    if (offered != NULL) {
+        listener->offered = NULL;
+        size_t bytes = give(listener, offered);
+        http_block_release(&offered->block);
+        return bytes;
+    }
+    if (listener->sequence < stream->ring.after) {
+        let_wait(listener, &stream->catching_up);
+        return 0;
+    }
+    struct event_page *page = event_ring_find(&stream->ring, listener->sequence);
+    if (page == NULL) {
+        let_wait(listener, &stream->waiting);
+        return 0;
+    }
+    return give(listener, page);
+}
+
+static void serve_hungry(struct event_stream *stream)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < TURN_LISTENERS_MAX && bytes < TURN_BYTES_MAX; i++) {
+        struct event_listener *listener = TAILQ_FIRST(&stream->hungry);
+        if (listener == NULL) {
+            return;
+        }
+        bytes += serve(stream, listener);
+    }
+    wake(stream); /* the others in the next turn */
+}
+
+/* ---- Reading ---- */
+
+static bool run_page_read(struct read_task *task, const struct store_ops *ops, struct reader *reader,
+                          struct fault *fault)
+{
+    struct page_read *read = task->context;
+    return event_page_read(ops, reader, read->after, &read->page, &read->more, fault);
+}
+
+static void submit_read(struct page_read *read, int64_t after)
+{
+    read->task = (struct read_task){.run = run_page_read, .context = read};
     read->after = after;
-    if (!reader_pool_submit(streams->api->readers, &read->task)) {
-        free(read); /* the queue is full: the timer tries again */
+    read->page = NULL;
+    read->is_pending = reader_pool_submit(read->stream->readers, &read->task); /* or the next tick tries again */
+}
+
+static void read_on(struct event_stream *stream)
+{
+    if (stream->may_have_more && !stream->ring_read.is_pending && !TAILQ_EMPTY(&stream->waiting) &&
+        now_ms(stream) >= stream->read_not_before_ms) {
+        submit_read(&stream->ring_read, stream->ring.last);
+        stream->may_have_more = !stream->ring_read.is_pending;
+    }
+}
+
+static void take_ring_page(struct event_stream *stream, struct event_page *page)
+{
+    if (stream->listener_count == 0 || page->after != stream->ring.last) { /* the ring began anew meanwhile */
+        http_block_release(&page->block);
+        return;
+    }
+    stream->may_have_more = stream->may_have_more || stream->ring_read.more;
+    event_ring_push(&stream->ring, page);
+    struct event_listener *next;
+    for (struct event_listener *listener = TAILQ_FIRST(&stream->waiting); listener != NULL; listener = next) {
+        next = TAILQ_NEXT(listener, link);
+        if (listener->sequence < page->last) {
+            move(listener, &stream->hungry);
+        }
+    }
+    while (event_ring_is_over(&stream->ring)) {
+        struct event_page *oldest = event_ring_shift(&stream->ring);
+        drop_writers(oldest);
+        http_block_release(&oldest->block);
+    }
+}
+
+/* Whoever waits at a place that is not being read at. */
+static const struct event_listener *next_to_catch_up(const struct event_stream *stream)
+{
+    const struct event_listener *listener;
+    TAILQ_FOREACH(listener, &stream->catching_up, link)
+    {
+        bool is_read = false;
+        for (size_t i = 0; i < CATCH_UP_READS_MAX; i++) {
+            const struct page_read *read = &stream->catch_up_reads[i];
+            is_read = is_read || (read->is_pending && read->after == listener->sequence);
+        }
+        if (!is_read) {
+            return listener;
+        }
+    }
+    return NULL;
+}
+
+static void read_to_catch_up(struct event_stream *stream)
+{
+    int64_t now = now_ms(stream);
+    for (size_t i = 0; i < CATCH_UP_READS_MAX; i++) {
+        struct page_read *read = &stream->catch_up_reads[i];
+        if (read->is_pending || stream->catch_up_bytes >= CATCH_UP_BYTES_MAX || now < stream->read_not_before_ms ||
+            now < stream->catch_up_not_before_ms) {
+            continue;
+        }
+        const struct event_listener *listener = next_to_catch_up(stream);
+        if (listener == NULL) {
+            return;
+        }
+        submit_read(read, listener->sequence);
+    }
+}
+
+static void free_catch_up_page(struct http_block *block)
+{
+    struct event_page *page = (struct event_page *)block;
+    struct event_stream *stream = page->stream;
+    TAILQ_REMOVE(&stream->catch_up_pages, page, link);
+    stream->catch_up_bytes -= event_page_bytes(page);
+    event_page_free(page);
+}
+
+static void take_catch_up_page(struct event_stream *stream, struct event_page *page)
+{
+    page->stream = stream;
+    page->block.free = free_catch_up_page;
+    page->made_ms = now_ms(stream);
+    TAILQ_INSERT_TAIL(&stream->catch_up_pages, page, link);
+    stream->catch_up_bytes += event_page_bytes(page);
+    struct event_listener *next;
+    for (struct event_listener *listener = TAILQ_FIRST(&stream->catching_up); listener != NULL; listener = next) {
+        next = TAILQ_NEXT(listener, link);
+        if (listener->sequence >= page->after && listener->sequence < page->last) {
+            page->block.references++;
+            listener->offered = page;
+            move(listener, &stream->hungry);
+        }
+    }
+    http_block_release(&page->block); /* it goes at once where everybody has left meanwhile */
+}
+
+bool event_stream_take_read(struct event_stream *stream, struct read_task *task)
+{
+    if (task->run != run_page_read) {
         return false;
     }
-    streams->api->calls_pending++;
+    struct page_read *read = task->context;
+    read->is_pending = false;
+    if (!task->ok) {
+        stream->may_have_more = true;
+        stream->read_not_before_ms = now_ms(stream) + FAULT_PAUSE_MS;
+        log_message(LOG_WARN, "event_stream_read_failed", "%s: %s; listeners wait", fault_kind_name(task->fault.kind),
+                    task->fault.detail);
+    } else if (read->page == NULL && read != &stream->ring_read) {
+        stream->catch_up_not_before_ms = now_ms(stream) + TICK_MS; /* a replica that is further behind than the ring */
+    } else if (read->page != NULL && read == &stream->ring_read) {
+        take_ring_page(stream, read->page);
+    } else if (read->page != NULL) {
+        take_catch_up_page(stream, read->page);
+    }
+    read->page = NULL;
+    wake(stream);
     return true;
 }
 
-static void take_tip(struct event_streams *streams, struct stream_read *read)
-{
-    streams->is_reading_tip = false;
-    if (read->block == NULL || streams->tip != read->after) { /* or everybody has gone meanwhile */
-        http_block_release(read->block == NULL ? NULL : &read->block->base);
-        return;
-    }
-    TAILQ_INSERT_TAIL(&streams->ring, read->block, link);
-    streams->ring_bytes += read->block->base.length;
-    streams->tip = read->block->last;
-    atomic_store(&streams->may_have_more, true);
-    trim_ring(streams, RING_BYTES_MAX);
-}
-
-static void take_own(struct listener *listener, struct stream_read *read)
-{
-    struct event_streams *streams = listener->streams;
-    streams->catch_up_reads--;
-    listener->is_reading = false;
-    if (listener->request == NULL || !read->task.ok) {
-        http_block_release(read->block == NULL ? NULL : &read->block->base);
-        free_if_done(listener);
-        return;
-    }
-    if (read->asks_last) {
-        listener->position = listener->position == UNKNOWN ? read->last : listener->position;
-        if (streams->tip == UNKNOWN) {
-            streams->tip = read->last;
-        }
-        return;
-    }
-    if (read->block != NULL) {
-        give_events(listener, read->block);
-        http_block_release(&read->block->base); /* the stream has one of its own */
-    } else if (!TAILQ_EMPTY(&streams->ring)) {
-        listener->position = TAILQ_FIRST(&streams->ring)->first - 1; /* what was between has been pruned */
-    }
-}
-
-bool event_streams_take(struct event_streams *streams, struct read_task *task)
-{
-    if (task->run != run_read) {
-        return false;
-    }
-    struct stream_read *read = task->context;
-    streams->api->calls_pending--;
-    if (read->listener == NULL) {
-        take_tip(streams, read);
-    } else {
-        take_own(read->listener, read);
-    }
-    free(read);
-    serve(streams);
-    return true;
-}
-
-/* ---- Who gets what ---- */
-
-static void drop_slow(struct listener *listener)
-{
-    counter_add(&listener->streams->dropped_slow, 1);
-    log_message(LOG_DEBUG, "event_listener_dropped", "it is further behind than what is kept");
-    end(listener);
-}
-
-static void read_for(struct listener *listener, bool asks_last)
-{
-    struct event_streams *streams = listener->streams;
-    if (!listener->is_reading && streams->catch_up_reads < CATCH_UP_READS_MAX &&
-        submit(streams, listener, asks_last, listener->position)) {
-        listener->is_reading = true;
-        streams->catch_up_reads++;
-    }
-}
-
-/* The next block that has something for it; NULL: it has all there is in the ring, or is behind it. */
-static struct event_block *next_block(const struct event_streams *streams, int64_t position)
-{
-    struct event_block *block = TAILQ_FIRST(&streams->ring);
-    if (block == NULL || position < block->first - 1) {
-        return NULL;
-    }
-    while (block != NULL && block->last <= position) {
-        block = TAILQ_NEXT(block, link);
-    }
-    return block;
-}
-
-/* True: it waits at the tip. */
-static bool serve_one(struct listener *listener)
-{
-    struct event_streams *streams = listener->streams;
-    if (listener->position == UNKNOWN || streams->tip == UNKNOWN) {
-        read_for(listener, true);
-        return false;
-    }
-    if (!listener->is_greeted) { /* from here on it misses nothing, and is told so */
-        listener->is_greeted = true;
-        give(listener, &hello, 0);
-        return false;
-    }
-    if (listener->position >= streams->tip) {
-        return true;
-    }
-    struct event_block *block = next_block(streams, listener->position);
-    if (block != NULL) {
-        listener->has_joined = true;
-        give_events(listener, block);
-    } else if (listener->has_joined) {
-        drop_slow(listener);
-    } else {
-        read_for(listener, false);
-    }
-    return false;
-}
-
-static void serve(struct event_streams *streams)
-{
-    bool is_awaited = false;
-    struct listener *listener = TAILQ_FIRST(&streams->listeners);
-    while (listener != NULL) {
-        struct listener *next = TAILQ_NEXT(listener, link);
-        if (listener->is_ready && !listener->is_reading && serve_one(listener)) {
-            is_awaited = true;
-        }
-        listener = next;
-    }
-    if (is_awaited && !streams->is_reading_tip && atomic_exchange(&streams->may_have_more, false)) {
-        streams->is_reading_tip = submit(streams, NULL, false, streams->tip);
-        if (!streams->is_reading_tip) {
-            atomic_store(&streams->may_have_more, true);
-        }
-    }
-}
+/* ---- Time passes ---- */
 
 static void on_wake(uv_async_t *handle)
 {
-    serve(handle->data);
+    struct event_stream *stream = handle->data;
+    stream->may_have_more = atomic_exchange(&stream->appended, false) || stream->may_have_more;
+    serve_hungry(stream);
+    read_on(stream);
+    read_to_catch_up(stream);
 }
 
-static void on_timer(uv_timer_t *timer)
+static void send_heartbeats(struct event_stream *stream, struct event_listener_list *list)
 {
-    struct event_streams *streams = timer->data;
-    int64_t now_us = clock_monotonic_us();
-    struct listener *listener;
-    TAILQ_FOREACH(listener, &streams->listeners, link)
-    {
-        if (listener->is_ready && listener->is_greeted && now_us - listener->given_us >= HEARTBEAT_US) {
-            give(listener, &heartbeat, 0);
-        }
+    struct event_listener *listener;
+    while ((listener = TAILQ_FIRST(list)) != NULL &&
+           now_ms(stream) - listener->silent_since_ms >= stream->heartbeat_ms) {
+        tell(listener, &heartbeat);
     }
-    atomic_store(&streams->may_have_more, true);
-    serve(streams);
 }
 
-void event_streams_notify(struct event_streams *streams)
+/* The memory that is there for catching up must not be kept by those who hardly read. */
+static void drop_slow_to_catch_up(struct event_stream *stream)
 {
-    if (gauge_read(&streams->listening) > 0 && !atomic_exchange(&streams->may_have_more, true)) {
-        (void)uv_async_send(&streams->wake);
+    struct event_page *page = TAILQ_FIRST(&stream->catch_up_pages);
+    while (page != NULL && now_ms(stream) - page->made_ms >= stream->take_ms) {
+        page->block.references++;
+        drop_writers(page);
+        struct event_page *next = TAILQ_NEXT(page, link);
+        http_block_release(&page->block);
+        page = next;
     }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct event_stream *stream = timer->data;
+    send_heartbeats(stream, &stream->waiting);
+    send_heartbeats(stream, &stream->catching_up);
+    drop_slow_to_catch_up(stream);
+    stream->may_have_more = true;
+    wake(stream);
+}
+
+void event_stream_appended(struct event_stream *stream)
+{
+    atomic_store(&stream->appended, true);
+    wake(stream);
 }
 
 /* ---- Life ---- */
 
-static bool is_sequence(struct text text, int64_t *ret_sequence)
+struct event_stream *event_stream_new(uv_loop_t *loop, int64_t heartbeat_ms, int64_t take_ms)
 {
-    return text_to_int64(text, ret_sequence) && *ret_sequence >= 0;
-}
-
-void event_stream_handle(struct call *call)
-{
-    static const struct http_stream_owner OWNER = {.taken = on_taken, .ended = on_ended};
-    const struct http_header headers[] = {{.name = "Cache-Control", .value = TEXT_LITERAL("no-cache")},
-                                          {.name = "X-Accel-Buffering", .value = TEXT_LITERAL("no")}};
-    struct event_streams *streams = call->api->streams;
-    int64_t after = UNKNOWN;
-    (void)query_int64(&call->query, "after", 0, INT64_MAX, &call->errors, &after);
-    struct text last = http_request_header(call->request, "Last-Event-ID");
-    if (last.bytes != NULL && last.length > 0 && !is_sequence(last, &after)) {
-        query_error(&call->errors, "Last-Event-ID", "Is the sequence of the last event that was seen.");
-    }
-    if (call_refuse_errors(call)) {
-        return;
-    }
-    if (streams->is_closing || call->api->draining) {
-        call_refuse(call, PROBLEM_DRAINING, TEXT_ABSENT);
-        return;
-    }
-    call->is_stream = true;
-    struct listener *listener = memory_zalloc(1, sizeof(*listener));
-    *listener = (struct listener){.streams = streams, .request = call->request, .position = after};
-    if (!http_stream_begin(call->request, 200, "text/event-stream", headers, sizeof(headers) / sizeof(*headers), &OWNER,
-                           listener)) {
-        free(listener);
-        return;
-    }
-    TAILQ_INSERT_TAIL(&streams->listeners, listener, link);
-    streams->listener_count++;
-    gauge_set(&streams->listening, (int64_t)streams->listener_count);
-    if (streams->listener_count == 1) {
-        (void)uv_timer_start(&streams->timer, on_timer, LOOK_MS, LOOK_MS);
-    }
-}
-
-struct event_streams *event_streams_new(struct api *api)
-{
-    struct event_streams *streams = memory_zalloc(1, sizeof(*streams));
-    streams->api = api;
-    streams->tip = UNKNOWN;
-    TAILQ_INIT(&streams->listeners);
-    TAILQ_INIT(&streams->ring);
-    int status = uv_async_init(api->options.loop, &streams->wake, on_wake);
+    struct event_stream *stream = memory_zalloc(1, sizeof(*stream));
+    stream->loop = loop;
+    stream->heartbeat_ms = heartbeat_ms;
+    stream->take_ms = take_ms;
+    int status = uv_async_init(loop, &stream->wake, on_wake);
+    status |= uv_timer_init(loop, &stream->ticker);
     assert(status == 0);
-    status = uv_timer_init(api->options.loop, &streams->timer);
-    assert(status == 0);
-    (void)status;
-    streams->handles_open = 2;
-    streams->wake.data = streams;
-    streams->timer.data = streams;
-    return streams;
+    stream->wake.data = stream->ticker.data = stream;
+    stream->handles_open = 2;
+    TAILQ_INIT(&stream->all);
+    TAILQ_INIT(&stream->told);
+    TAILQ_INIT(&stream->hungry);
+    TAILQ_INIT(&stream->waiting);
+    TAILQ_INIT(&stream->catching_up);
+    TAILQ_INIT(&stream->catch_up_pages);
+    event_ring_init(&stream->ring, RING_BYTES_MAX, RING_PAGES_MAX);
+    stream->ring_read.stream = stream;
+    for (size_t i = 0; i < CATCH_UP_READS_MAX; i++) {
+        stream->catch_up_reads[i].stream = stream;
+    }
+    return stream;
 }
 
-void event_streams_end_all(struct event_streams *streams)
+void event_stream_attach(struct event_stream *stream, struct reader_pool *readers)
 {
-    struct listener *listener = TAILQ_FIRST(&streams->listeners);
-    while (listener != NULL) {
-        struct listener *next = TAILQ_NEXT(listener, link);
-        end(listener);
-        listener = next;
+    stream->readers = readers;
+}
+
+void event_stream_write_metrics(const struct event_stream *stream, struct buffer *out)
+{
+    static const char LISTENERS[] = "holdfast_event_stream_listeners";
+    static const char DROPPED[] = "holdfast_event_stream_dropped_total";
+    static const char SENT[] = "holdfast_event_stream_events_sent_total";
+    const struct gauge listeners = {.value = (int64_t)stream->listener_count};
+    metrics_write_head(out, LISTENERS, "gauge", "Clients that follow the event log.");
+    metrics_write_gauge(out, LISTENERS, NULL, &listeners);
+    metrics_write_head(out, DROPPED, "counter", "Event streams that the server has ended, by reason.");
+    for (size_t i = 0; i < DROP_REASON_COUNT; i++) {
+        char labels[32];
+        (void)snprintf(labels, sizeof(labels), "reason=\"%s\"", DROP_REASONS[i]);
+        metrics_write_counter(out, DROPPED, labels, &stream->dropped[i]);
     }
+    metrics_write_head(out, SENT, "counter", "Events that listeners took, each counted once for each listener.");
+    metrics_write_counter(out, SENT, NULL, &stream->events_sent);
 }
 
 static void on_closed(uv_handle_t *handle)
 {
-    struct event_streams *streams = handle->data;
-    if (--streams->handles_open == 0) {
-        struct api *api = streams->api;
-        void (*closed)(struct api *) = streams->closed;
-        free(streams);
-        closed(api);
+    struct event_stream *stream = handle->data;
+    if (--stream->handles_open == 0) {
+        event_ring_done(&stream->ring);
+        free(stream);
     }
 }
 
-void event_streams_close(struct event_streams *streams, void (*closed)(struct api *api))
+void event_stream_free(struct event_stream *stream)
 {
-    streams->is_closing = true;
-    streams->closed = closed;
-    trim_ring(streams, 0);
-    uv_close((uv_handle_t *)&streams->wake, on_closed);
-    uv_close((uv_handle_t *)&streams->timer, on_closed);
-}
-
-void event_streams_check_keys(struct event_streams *streams)
-{
-    struct api *api = streams->api;
-    struct listener *listener = TAILQ_FIRST(&streams->listeners);
-    while (listener != NULL) {
-        struct listener *next = TAILQ_NEXT(listener, link);
-        if (auth_check(api->keys, api->digest, listener->request, KEY_SCOPE_READ) != AUTH_ALLOWED) {
-            end(listener);
-        }
-        listener = next;
-    }
-}
-
-void event_streams_write_metrics(const struct event_streams *streams, struct buffer *out)
-{
-    metrics_write_head(out, "holdfast_event_stream_listeners", "gauge", "Clients that listen to the event stream.");
-    metrics_write_gauge(out, "holdfast_event_stream_listeners", NULL, &streams->listening);
-    metrics_write_head(out, "holdfast_event_stream_events_sent_total", "counter",
-                       "Events that were sent, once for each listener.");
-    metrics_write_counter(out, "holdfast_event_stream_events_sent_total", NULL, &streams->events_sent);
-    metrics_write_head(out, "holdfast_event_stream_dropped_total", "counter",
-                       "Listeners that were cut off: too far behind, or took nothing for too long.");
-    metrics_write_counter(out, "holdfast_event_stream_dropped_total", "reason=\"behind\"", &streams->dropped_slow);
-    metrics_write_counter(out, "holdfast_event_stream_dropped_total", "reason=\"timeout\"", &streams->dropped_timeout);
+    assert(stream->listener_count == 0);
+    uv_close((uv_handle_t *)&stream->wake, on_closed);
+    uv_close((uv_handle_t *)&stream->ticker, on_closed);
 }

@@ -1,30 +1,35 @@
 #ifndef HOLDFAST_API_EVENT_STREAM_H
 #define HOLDFAST_API_EVENT_STREAM_H
 
-/* GET /v1/events/stream: Server-Sent Events for any number of listeners. Each takes what it can at its own pace: an event
- * is made into text once, in a block that all of them are sent from, and the next page of the log is read when a
- * listener has taken all there is. A listener that falls behind what is kept in memory is cut off; it comes again with
- * Last-Event-ID, and reads pages of its own until it has caught up. All of it is the loop's thread's, but for what says
- * otherwise. */
+/* Everybody who follows the event log live. An event is read and rendered once, whoever listens; listeners pull: each
+ * is given the next page when it has taken the last, and the log is read on only when somebody at its end wants more.
+ * So a busy server slows all of them evenly. Who falls out of what is kept in memory, or takes nothing, is dropped and
+ * may come back with the last sequence that it saw.
+ *
+ * The loop's thread, but for event_stream_appended. */
 
 #include <uv.h>
 
-#include "base/buffer.h"
 #include "engine/reader_pool.h"
+#include "http/server.h"
 
-struct api;
-struct call;
-struct event_streams;
+struct event_stream;
 
-struct event_streams *event_streams_new(struct api *api);
-/* Ends all streams, and frees itself with its last handle; `closed` is called then. */
-void event_streams_close(struct event_streams *streams, void (*closed)(struct api *api));
-void event_streams_end_all(struct event_streams *streams);    /* the server drains */
-void event_streams_check_keys(struct event_streams *streams); /* ends those whose key is no longer in force */
-/* Events were committed. Any thread. */
-void event_streams_notify(struct event_streams *streams);
-/* A task that came back: false where it is not one of these. */
-bool event_streams_take(struct event_streams *streams, struct read_task *task);
-void event_streams_write_metrics(const struct event_streams *streams, struct buffer *out);
+/* heartbeat_ms: who was told nothing for so long is told that. take_ms: for a page of the past to be taken. */
+struct event_stream *event_stream_new(uv_loop_t *loop, int64_t heartbeat_ms, int64_t take_ms);
+void event_stream_attach(struct event_stream *stream, struct reader_pool *readers);
+/* The log has grown. Any thread. */
+void event_stream_appended(struct event_stream *stream);
+/* Answers the request with what follows that sequence. `newest`: as the store has it now. */
+void event_stream_join(struct event_stream *stream, struct http_request *request, int64_t after, int64_t newest);
+/* True: the task was the stream's own. */
+bool event_stream_take_read(struct event_stream *stream, struct read_task *task);
+/* Ends the streams of those who may not listen any more. */
+void event_stream_recheck(struct event_stream *stream,
+                          bool (*may_listen)(const struct http_request *request, void *context), void *context);
+void event_stream_drain(struct event_stream *stream); /* ends all streams; none may join any more */
+void event_stream_write_metrics(const struct event_stream *stream, struct buffer *out);
+/* After the HTTP server, which ends all streams, and the reader pool. The loop must run once more, which frees it. */
+void event_stream_free(struct event_stream *stream);
 
 #endif

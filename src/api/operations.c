@@ -66,7 +66,7 @@ void metrics_handle(struct call *call)
     write_gauge(&call->body, "holdfast_live_holds", "Drafts that hold stock.", store.live_holds);
     write_gauge(&call->body, "holdfast_database_bytes", "Size of the database.", store.database_bytes);
     write_gauge(&call->body, "holdfast_database_log_bytes", "Size of the write-ahead log.", store.log_bytes);
-    event_streams_write_metrics(api->streams, &call->body);
+    event_stream_write_metrics(api->event_stream, &call->body);
     queue_metrics_write(&api->queue_metrics, &call->body);
     if (api->options.write_metrics != NULL) {
         api->options.write_metrics(api->options.metrics_context, &call->body);

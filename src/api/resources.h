@@ -38,13 +38,11 @@ void reservation_list_handle(struct call *call);
 
 /* events.c */
 extern const char *const EVENT_LIST_PARAMETERS[];
+extern const char *const EVENT_STREAM_PARAMETERS[];
 extern const char *const ORDER_EVENT_LIST_PARAMETERS[];
 void event_list_handle(struct call *call);
-void order_event_list_handle(struct call *call);
-
-/* event_stream.c */
-extern const char *const EVENT_STREAM_PARAMETERS[];
 void event_stream_handle(struct call *call);
+void order_event_list_handle(struct call *call);
 
 /* jobs.c */
 extern const char *const JOB_LIST_PARAMETERS[];

@@ -42,7 +42,8 @@ static const struct option CREATE_OPTIONS[] = {
      .offset = offsetof(struct keys_settings, scope),
      .placeholder = "read|write|admin",
      .required = true,
-     .help = "read: every GET; write: also orders and stock\nadjustments; admin: also products, jobs, queues\nand webhook endpoints"},
+     .help =
+         "read: every GET; write: also orders and stock\nadjustments; admin: also products, jobs, queues\nand webhook endpoints"},
     DATABASE_OPTION(keys_settings),
 };
 

@@ -130,6 +130,8 @@ static bool start_api(struct server *server, struct fault *fault)
         .operations_only = server->role == SERVER_WORKER,
         .webhook_allow_private = server->settings->webhook_allow_private,
         .make_webhook_secret = make_webhook_secret,
+        .answer_timeout_ms = server->settings->request_timeout_seconds * 1000,
+        .heartbeat_ms = server->settings->stream_heartbeat_seconds * 1000,
         .log_requests = server->settings->log_requests,
         .write_metrics = server->runner == NULL ? NULL : write_job_metrics,
         .metrics_context = server,

@@ -28,6 +28,7 @@ struct server_settings {
     int64_t cache_mib;
     int64_t idle_timeout_seconds;
     int64_t request_timeout_seconds;
+    int64_t stream_heartbeat_seconds;
     /* Jobs. */
     bool no_jobs;
     int64_t job_concurrency;

@@ -99,9 +99,10 @@ size_t exchange_unsent_bytes(const struct exchange *exchange)
 
 void exchange_stream_taken(struct exchange *exchange)
 {
-    http_block_release(exchange->block);
+    struct http_block *block = exchange->block;
     exchange->block = NULL;
     exchange->stream_owner->taken(exchange->stream_context);
+    http_block_release(block);
 }
 
 void exchange_answer(struct exchange *exchange, int status, const char *content_type, const struct http_header *headers,

@@ -30,7 +30,8 @@ void http_block_release(struct http_block *block); /* takes NULL */
 enum http_stream_end { HTTP_STREAM_CLIENT_GONE, HTTP_STREAM_TIMED_OUT };
 
 struct http_stream_owner {
-    /* The kernel has taken all that was given, the head included. Must not use the stream before it has returned. */
+    /* The kernel has taken all that was given, the head included; the block is let go of afterwards. Must not use the
+     * stream before it has returned. */
     void (*taken)(void *context);
     /* The stream has ended by itself, or with the server, and the request must not be touched any more. Never called
      * from within the functions here. */

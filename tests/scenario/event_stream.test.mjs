@@ -1,186 +1,326 @@
-/* Server-Sent Events: every listener gets every event once, in order, whatever the others do. */
-
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import http from 'node:http';
+import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
-import { createKey, run } from './support/program.mjs';
-import { order, Shop, sleep, until, useShop } from './support/shop.mjs';
+import { Listener } from './support/listener.mjs';
+import { checkResponse } from './support/openapi.mjs';
+import { createKey, runs } from './support/program.mjs';
+import { newSku, Shop, sleep, times, until, useShop } from './support/shop.mjs';
+import { Wire } from './support/wire.mjs';
 
-const PATH = '/v1/events/stream';
+const TARGET = '/v1/events/stream';
 
-/* One that only counts, and checks that numbers ascend by one. */
-class Listener {
-  constructor(shop, { headers = {}, path = PATH } = {}) {
-    this.sequences = [];
-    this.text = '';
-    this.gaps = 0;
-    this.ended = new Promise((resolve) => {
-      this.onEnd = resolve;
-    });
-    this.connected = new Promise((resolve, reject) => {
-      this.request = http.get(`${shop.server.url}${path}`, { headers, agent: false }, (response) => {
-        this.response = response;
-        response.setEncoding('utf8');
-        response.on('data', (text) => this.#take(text, resolve));
-        response.on('close', () => this.onEnd());
-        response.on('error', () => {});
-        if (response.statusCode !== 200) {
-          reject(new Error(`the stream answered ${response.statusCode}`));
-        }
-      });
-      this.request.on('error', (error) => {
-        reject(error);
-        this.onEnd();
-      });
-    });
-    this.connected.catch(() => {});
+async function withShop(options, deed) {
+  const shop = new Shop(options);
+  await shop.start();
+  try {
+    await deed(shop);
+  } finally {
+    shop.server.signal('SIGKILL');
+    await shop.server.ended();
+    shop.close();
   }
-
-  #take(text, connected) {
-    this.text += text;
-    const end = this.text.lastIndexOf('\n\n');
-    if (end === -1) {
-      return;
-    }
-    for (const block of this.text.slice(0, end).split('\n\n')) {
-      if (block.includes(': connected')) {
-        connected();
-      }
-      const id = block.match(/^id: (\d+)$/m);
-      if (id !== null) {
-        this.gaps += this.sequences.length > 0 && Number(id[1]) !== this.sequences.at(-1) + 1;
-        this.sequences.push(Number(id[1]));
-        this.last = block;
-      }
-    }
-    this.text = this.text.slice(end + 2);
-  }
-
-  close() {
-    this.request.destroy();
-  }
+  await shop.audit();
 }
 
-async function listen(shop, options) {
-  const listener = new Listener(shop, options);
-  await listener.connected;
-  return listener;
-}
+const lastSequence = async (shop) => (await shop.all('/v1/events')).at(-1)?.sequence ?? 0;
+const since = (shop, sequence) => shop.all(`/v1/events?after=${sequence}`);
+const idsOf = (events) => events.map((event) => event.id);
+const range = (first, last) => Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
-async function placesMany(shop, sku, count) {
-  for (let left = count; left > 0; left -= 200) {
-    const orders = Array.from({ length: Math.min(left, 200) }, (_, i) => order(`c-${i}`, { [sku]: 1 }));
-    await shop.post('/v1/orders/batch', { orders }, 200);
+const metric = async (shop, name) => {
+  const { text } = await shop.get('/metrics');
+  return Number(text.split('\n').find((line) => line.startsWith(`${name} `))?.slice(name.length));
+};
+
+const peakMib = (shop) =>
+  Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${shop.server.process.pid}/status`, 'utf8'))[1]) / 1024;
+const cpuSeconds = (shop) => {
+  const fields = readFileSync(`/proc/${shop.server.process.pid}/stat`, 'utf8').split(') ')[1].split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
+
+const wideSku = (shop) => shop.sells(1_000_000_000, { sku: newSku('wide').padEnd(128, '-') });
+
+/* So many orders, a multiple of 50, of a hundred long lines each: 15 KiB an event. */
+async function wideOrders(shop, sku, count) {
+  const wide = { customer_id: 'c-wide', items: Array(100).fill({ sku, quantity: 1 }) };
+  for (let made = 0; made < count; made += 50) {
+    await shop.post('/v1/orders/batch', { orders: Array(50).fill(wide) }, 200);
   }
 }
 
 describe('the event stream', () => {
   const shop = useShop();
 
-  test('shows each event as the log does, from now on', async () => {
-    const sku = await shop.sells(10);
-    await shop.places({ [sku]: 1 });
-    const listener = await listen(shop);
-    assert.match(listener.response.headers['content-type'], /^text\/event-stream/);
-    assert.equal(listener.response.headers['cache-control'], 'no-cache');
+  test('shows each event as the log does, as it happens', async () => {
+    const sku = await shop.sells(1);
+    const start = await lastSequence(shop);
+    const listener = await Listener.open(shop);
+    assert.equal(listener.comments, 1, 'the greeting');
     const placed = await shop.places({ [sku]: 1 });
-    await until('it came', () => listener.sequences.length === 1);
-    const [event] = await shop.all(`/v1/orders/${placed.order_id}/events`);
-    assert.equal(listener.last, `id: ${event.sequence}\nevent: order.created\ndata: ${JSON.stringify(event)}`);
+    const heard = Date.now();
+    await listener.until(2);
+    assert.ok(Date.now() - heard < 1000);
+    await shop.pays(placed);
+    await listener.until(3);
+    const log = await since(shop, start);
+    assert.deepEqual(
+      log.map((event) => event.type),
+      ['order.created', 'stock.sold_out', 'order.paid'],
+    );
+    assert.deepEqual(
+      listener.events.map(({ id, event, data }) => ({ id, event, data })),
+      log.map((event) => ({ id: event.sequence, event: event.type, data: event })),
+    );
     listener.close();
   });
 
-  test('resumes behind Last-Event-ID without a gap or a repeat, from however far back', async () => {
-    const sku = await shop.sells(5000);
-    await placesMany(shop, sku, 2500);
-    const first = await listen(shop, { headers: { 'Last-Event-ID': '0' } });
-    const { body } = await shop.get('/v1/events?limit=1');
-    assert.equal(body.data[0].sequence, 1);
-    await until('it has caught up', () => first.sequences.length > 2500, 10_000);
-    const second = await listen(shop, { headers: { 'Last-Event-ID': '100' } });
-    const third = await listen(shop, { path: `${PATH}?after=100` });
-    await placesMany(shop, sku, 200);
-    const newest = await until('all are at the tip', () => {
-      const last = first.sequences.at(-1);
-      return [second, third].every((one) => one.sequences.at(-1) === last) && first.sequences.length >= 2700 && last;
-    });
-    assert.deepEqual([first.sequences[0], second.sequences[0], third.sequences[0]], [1, 101, 101]);
-    for (const listener of [first, second, third]) {
-      assert.equal(listener.gaps, 0);
-      assert.equal(listener.sequences.length, newest - listener.sequences[0] + 1);
+  test('is what the document says, by its headers too', async () => {
+    const listener = await Listener.open(shop);
+    const names = ['x-request-id', 'content-type'];
+    const headers = Object.fromEntries(names.map((name) => [name, listener.header(name)]));
+    checkResponse('GET', TARGET, undefined, { status: 200, headers, text: '' });
+    assert.match(listener.head, /^HTTP\/1.1 200 OK\r\n/);
+    assert.equal(listener.header('Content-Type'), 'text/event-stream');
+    assert.equal(listener.header('Cache-Control'), 'no-cache');
+    assert.equal(listener.header('X-Accel-Buffering'), 'no');
+    listener.close();
+  });
+
+  test('begins with a time to wait before connecting again, and a comment', async () => {
+    const wire = await Wire.open(shop.server.port);
+    wire.send(`GET ${TARGET} HTTP/1.0\r\n\r\n`);
+    await until('it is connected', () => wire.received.includes(': connected'));
+    assert.equal(wire.received.toString().split('\r\n\r\n')[1], 'retry: 1000\n: connected\n\n');
+    wire.close();
+  });
+
+  test('goes on where Last-Event-ID says, or ?after=; the header wins', async () => {
+    const sku = await shop.sells(100);
+    const start = await lastSequence(shop);
+    await times(20, () => shop.places({ [sku]: 1 }));
+    const all = range(start + 1, start + 20);
+    for (const [options, expected] of [
+      [{ after: start + 5 }, all.slice(5)],
+      [{ target: `${TARGET}?after=${start + 7}` }, all.slice(7)],
+      [{ target: `${TARGET}?after=${start + 15}`, after: start + 3 }, all.slice(3)],
+      [{ target: `${TARGET}?after=${start + 9}`, after: '' }, all.slice(9)],
+      [{ after: start }, all],
+    ]) {
+      const listener = await Listener.open(shop, options);
+      await listener.until(expected.length);
+      assert.deepEqual(idsOf(listener.events), expected);
       listener.close();
     }
+    const whole = await Listener.open(shop, { after: 0 });
+    await whole.until(start + 20);
+    assert.deepEqual(idsOf(whole.events), range(1, start + 20));
+    whole.close();
   });
 
-  test('refuses a position that is none, and answers HEAD without a stream', async () => {
-    await shop.get(`${PATH}?after=-1`, 422);
-    await shop.get(PATH, 422, { headers: { 'Last-Event-ID': 'yesterday' } });
-    await shop.get(`${PATH}?type=order.paid`, '422 unknown_parameter');
-    const { status, text } = await shop.send('HEAD', PATH);
-    assert.deepEqual([status, text], [200, '']);
+  test('who is ahead of the log waits for what follows', async () => {
+    const sku = await shop.sells(100);
+    const start = await lastSequence(shop);
+    const listener = await Listener.open(shop, { after: start + 2 });
+    await times(4, () => shop.places({ [sku]: 1 }));
+    await listener.until(2);
+    assert.deepEqual(idsOf(listener.events), [start + 3, start + 4]);
+    listener.close();
   });
 
-  test('cuts off a listener that takes nothing, and lets the others go on', { timeout: 90_000 }, async () => {
-    const impatient = new Shop({ parameters: ['--request-timeout=2'] });
-    await impatient.start();
-    const sku = await impatient.sells(100_000);
-    const slow = await listen(impatient);
-    slow.response.pause();
-    slow.response.socket.pause();
-    const good = await listen(impatient);
-    await placesMany(impatient, sku, 40_000);
-    await until('the good one has all', () => good.sequences.length === 40_000, 30_000);
-    await until(
-      'the other is cut off',
-      async () => /event_stream_dropped_total\{reason="timeout"\} 1/.test((await impatient.get('/metrics')).text),
-      20_000,
-    );
-    assert.equal(good.gaps, 0);
-    good.close();
-    slow.close();
-    await impatient.stop();
-    impatient.close();
-  });
-
-  test('gives 1,000 listeners every event of a rush, once', { timeout: 120_000 }, async () => {
-    const LISTENERS = 1000;
-    const ORDERS = 2000;
-    const sku = await shop.sells(ORDERS);
-    const listeners = [];
-    for (let i = 0; i < LISTENERS; i += 100) {
-      listeners.push(...(await Promise.all(Array.from({ length: 100 }, () => listen(shop)))));
+  test('nothing is lost or repeated by clients that come and go', async () => {
+    const sku = await shop.sells(100_000);
+    const start = await lastSequence(shop);
+    let isOver = false;
+    const comeAndGo = async () => {
+      const seen = [];
+      while (!isOver || (seen.at(-1)?.id ?? start) < (await lastSequence(shop))) {
+        const listener = await Listener.open(shop, { after: seen.at(-1)?.id ?? start });
+        await sleep(Math.random() * 60);
+        listener.close();
+        seen.push(...listener.events);
+      }
+      return idsOf(seen);
+    };
+    const clients = times(20, comeAndGo);
+    for (let i = 0; i < 10; i += 1) {
+      await times(50, () => shop.places({ [sku]: 1 }));
     }
-    await placesMany(shop, sku, ORDERS);
-    /* One that takes the last unit makes stock.sold_out, too. */
-    await until('all have all', () => listeners.every((one) => one.sequences.length === ORDERS + 1), 100_000);
-    assert.equal(listeners.filter((one) => one.gaps > 0).length, 0);
-    assert.equal(new Set(listeners.map((one) => one.sequences[0])).size, 1);
-    listeners.forEach((one) => one.close());
-    await until('nobody listens any more', async () =>
-      /event_stream_listeners 0/.test((await shop.get('/metrics')).text),
-    );
+    isOver = true;
+    for (const ids of await clients) {
+      assert.deepEqual(ids, range(start + 1, start + 500));
+    }
+  });
+
+  test('a position that is none is refused', async () => {
+    for (const id of ['x', '-1', '1.5', '99999999999999999999']) {
+      const { body } = await shop.get(TARGET, '422 invalid_request', { headers: { 'Last-Event-ID': id } });
+      assert.equal(body.errors[0].field, 'Last-Event-ID');
+    }
+    const { body } = await shop.get(`${TARGET}?after=-1`, '422 invalid_request', { headers: { 'Last-Event-ID': 'x' } });
+    assert.deepEqual(body.errors.map((error) => error.field).sort(), ['Last-Event-ID', 'after']);
+    await shop.get(`${TARGET}?type=order.paid`, '422 unknown_parameter');
+    const wire = await Wire.open(shop.server.port);
+    wire.send(`GET ${TARGET} HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 1\r\nLast-Event-ID: 2\r\n\r\n`);
+    assert.equal(JSON.parse((await wire.answer()).body).errors[0].code, 'repeated');
+    wire.close();
+  });
+
+  test('HEAD answers the headers only', async () => {
+    const { headers } = await shop.head(TARGET);
+    assert.equal(headers['content-type'], 'text/event-stream');
+    assert.equal(headers['cache-control'], 'no-cache');
+    await shop.head(`${TARGET}?after=x`, 422);
+    await shop.post(TARGET, {}, '405 method_not_allowed');
+  });
+
+  test('is counted while it lasts, and its time is no latency', async () => {
+    const before = await metric(shop, 'holdfast_event_stream_events_sent_total');
+    const answered = `holdfast_http_requests_total{route="${TARGET}",method="GET",status="200"}`;
+    const ended = (await metric(shop, answered)) || 0;
+    const timed = `holdfast_http_request_duration_seconds_count{route="${TARGET}",method="GET"}`;
+    const observed = (await metric(shop, timed)) || 0;
+    const listeners = await times(5, () => Listener.open(shop));
+    assert.equal(await metric(shop, 'holdfast_event_stream_listeners'), 5);
+    const sku = await shop.sells(10);
+    await times(2, () => shop.places({ [sku]: 1 }));
+    await Promise.all(listeners.map((listener) => listener.until(2)));
+    const sent = async () => (await metric(shop, 'holdfast_event_stream_events_sent_total')) - before;
+    await until('they are counted', async () => (await sent()) === 10);
+    listeners.forEach((listener) => listener.close());
+    await until('they are gone', async () => (await metric(shop, 'holdfast_event_stream_listeners')) === 0);
+    assert.equal(await metric(shop, answered), ended + 5);
+    assert.equal((await metric(shop, timed)) || 0, observed);
   });
 });
 
-describe('the event stream and the life of its server', () => {
-  test('ends with its key, and at once when the server stops', async () => {
-    const shop = new Shop();
-    await shop.migrate();
-    await run(['migrate', '--database', shop.database]);
-    const key = await createKey(shop.database, 'read', 'listener');
-    const other = await createKey(shop.database, 'read', 'other');
-    await shop.start();
-    const refused = new Listener(shop);
-    await assert.rejects(refused.connected, /401/);
-    const listener = await listen(shop, { headers: { Authorization: `Bearer ${key}` } });
-    const stays = await listen(shop, { headers: { Authorization: `Bearer ${other}` } });
-    await run(['keys', 'revoke', 'listener', '--database', shop.database]);
-    await Promise.race([listener.ended, sleep(3000).then(() => assert.fail('it outlived its key'))]);
-    const began = Date.now();
-    await Promise.all([shop.stop(), stays.ended]);
-    assert.ok(Date.now() - began < 3000, 'it held the server up');
-    shop.close();
+describe('a silent stream', () => {
+  const shop = useShop({ parameters: ['--stream-heartbeat-seconds', '1', '--log-requests'] });
+
+  test('says now and then that it lives', async () => {
+    const sku = await shop.sells(10);
+    const listener = await Listener.open(shop);
+    await sleep(700);
+    await shop.places({ [sku]: 1 });
+    await listener.until(1);
+    await sleep(700);
+    assert.equal(listener.comments, 1, 'it was not silent for a second');
+    await until('there are heartbeats', () => listener.comments >= 3, 3000);
+    await shop.places({ [sku]: 1 });
+    await listener.until(2);
+    listener.close();
   });
+
+  test('has a line in the log of requests when it has ended', async () => {
+    const listener = await Listener.open(shop);
+    const id = listener.header('X-Request-Id');
+    const logged = () => shop.server.log.find((entry) => entry.event === 'request' && entry.request_id === id);
+    await sleep(300);
+    assert.equal(logged(), undefined);
+    listener.close();
+    const line = await until('it is logged', logged);
+    assert.deepEqual([line.route, line.status], [TARGET, 200]);
+    assert.ok(line.duration_ms >= 290 && line.body_bytes > 0);
+  });
+});
+
+describe('who may listen', () => {
+  const shop = useShop();
+
+  test('whoever has a key that reads, until it is revoked', async () => {
+    const revoked = await createKey(shop.database, 'read', 'revoked');
+    const kept = await createKey(shop.database, 'read', 'kept');
+    shop.bearer = await createKey(shop.database, 'admin');
+    const anybody = { headers: { Authorization: undefined } };
+    await until('the keys count', async () => (await shop.look('/v1/orders', anybody)).status === 401);
+    await shop.get(TARGET, '401 unauthenticated', anybody);
+    const listeners = {
+      revoked: await Listener.open(shop, { bearer: revoked }),
+      kept: await Listener.open(shop, { bearer: kept }),
+    };
+    await runs(['keys', 'revoke', '--database', shop.database, 'revoked']);
+    await until('its stream ends', () => listeners.revoked.isClosed, 2000);
+    assert.ok(listeners.revoked.hasEnded, 'in order');
+    await shop.get(TARGET, '401 unauthenticated', { bearer: revoked });
+    const sku = await shop.sells(10);
+    await shop.places({ [sku]: 1 });
+    await listeners.kept.until(1);
+    assert.equal(listeners.revoked.count, 0);
+    assert.equal(await metric(shop, 'holdfast_event_stream_dropped_total{reason="revoked"}'), 1);
+    listeners.kept.close();
+  });
+});
+
+describe('a server with listeners', () => {
+  test('that stops ends their streams at once, whatever they do', () =>
+    withShop({}, async (shop) => {
+      const sku = await wideSku(shop);
+      const listeners = await times(20, () => Listener.open(shop));
+      const stalled = await Listener.open(shop);
+      stalled.stall();
+      await wideOrders(shop, sku, 600);
+      await Promise.all(listeners.map((listener) => listener.until(600, 10_000)));
+      const started = Date.now();
+      assert.deepEqual(await shop.server.stop(), { status: 0, signal: null });
+      assert.ok(Date.now() - started < 1500, `took ${Date.now() - started} ms`);
+      await Promise.all(listeners.map((listener) => listener.closed));
+      assert.ok(listeners.every((listener) => listener.hasEnded));
+      stalled.close();
+    }));
+
+  test('lets none of them hold up the others, and keeps its memory', (t) =>
+    withShop({ parameters: ['--request-timeout', '2'] }, async (shop) => {
+      const sku = await wideSku(shop);
+      await wideOrders(shop, sku, 50);
+      const start = await lastSequence(shop);
+      const before = peakMib(shop);
+      const quick = await times(3, () => Listener.open(shop, { isCounting: true }));
+      const stalled = await times(40, (i) => Listener.open(shop, { after: i % 2 === 0 ? start : 0 }));
+      stalled.forEach((listener) => listener.stall());
+      await wideOrders(shop, sku, 1500); /* 22 MiB for each */
+      await Promise.all(quick.map((listener) => listener.until(1500, 15_000)));
+      await until(
+        'those that take nothing are dropped',
+        async () => (await metric(shop, 'holdfast_event_stream_listeners')) === quick.length,
+        10_000,
+      );
+      const dropped = shop.server.log.filter((entry) => entry.event === 'event_listener_dropped');
+      assert.ok(dropped.length > 0 && dropped.every((entry) => ['stalled', 'behind'].includes(entry.reason)));
+      const grown = peakMib(shop) - before;
+      t.diagnostic(`${grown.toFixed(0)} MiB more at the peak, for ${stalled.length} stalled listeners`);
+      assert.ok(grown < 500, `${grown} MiB`); /* a copy for each of them would be 880 */
+      await wideOrders(shop, sku, 50);
+      await Promise.all(quick.map((listener) => listener.until(1550)));
+      const again = await Listener.open(shop, { after: start + 100, isCounting: true });
+      await again.until(1450, 10_000);
+      [...quick, ...stalled, again].forEach((listener) => listener.close());
+    }));
+
+  test('a thousand of them get every event of a rush, once and in order', (t) =>
+    withShop({ connections: 64 }, async (shop) => {
+      const sku = await shop.sells(100_000);
+      const start = await lastSequence(shop);
+      const connecting = Date.now();
+      const listeners = await times(1000, () => Listener.open(shop, { isCounting: true, after: start }));
+      const connected = Date.now();
+      const cpu = cpuSeconds(shop);
+      await times(2000, () => shop.places({ [sku]: 1 }));
+      const placed = Date.now();
+      await Promise.all(listeners.map((listener) => listener.until(2000, 25_000)));
+      const heard = Date.now();
+      t.diagnostic(
+        `connected in ${connected - connecting} ms; 2,000 orders in ${placed - connected} ms, all heard ` +
+          `${heard - placed} ms later; server: ${(cpuSeconds(shop) - cpu).toFixed(1)} s of CPU, ` +
+          `${peakMib(shop).toFixed(0)} MiB`,
+      );
+      await sleep(200);
+      for (const listener of listeners) {
+        assert.equal(listener.count, 2000);
+        assert.equal(listener.lastId, start + 2000);
+        assert.ok(!listener.isClosed);
+        listener.close();
+      }
+      assert.equal(await metric(shop, 'holdfast_event_stream_dropped_total{reason="behind"}'), 0);
+    }));
 });

@@ -50,6 +50,9 @@ describe('observability', () => {
       'holdfast_timeout_lateness_seconds',
       'holdfast_stock_outs_total',
       'holdfast_store_errors_total',
+      'holdfast_event_stream_listeners',
+      'holdfast_event_stream_dropped_total',
+      'holdfast_event_stream_events_sent_total',
     ]) {
       assert.ok(family(values, name).length > 0, `${name} is missing`);
     }

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
+import { Listener } from './support/listener.mjs';
 import { createKey } from './support/program.mjs';
 import { newKey, order, sleep, tally, times, until, useShops } from './support/shop.mjs';
 
@@ -112,6 +113,26 @@ describe('two servers on one database', () => {
     });
     isDone = true;
     await watching;
+  });
+
+  test('a listener at either hears of what happens at both, once and in order', async () => {
+    const sku = await one.sells(100_000);
+    const listeners = await times(10, (i) => Listener.open(either(i)));
+    await times(20, async (i) => {
+      for (let round = 0; round < 20; round += 1) {
+        await either(i + round).places({ [sku]: 1 });
+      }
+    });
+    for (const listener of listeners) {
+      await listener.until(400);
+      assert.deepEqual(
+        listener.events.map((event) => event.id),
+        listener.events.map((_, i) => listener.events[0].id + i),
+      );
+      listener.close();
+    }
+    const placed = listeners.map((listener) => listener.events.map((event) => event.data.data.order_id).join());
+    assert.equal(new Set(placed).size, 1);
   });
 
   test('a key for the API counts at both within a second', async () => {

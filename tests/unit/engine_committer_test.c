@@ -133,6 +133,20 @@ static void of_many_for_the_last_unit_one_succeeds_and_the_first_at_that(void **
     assert_int_equal(fake_store_stock(door->store, "last").reserved_quantity, 1);
 }
 
+static void who_follows_events_hears_of_each_transaction_that_made_some(void **state)
+{
+    struct door *door = *state;
+    static const struct place_order_line too_many = {{"last", 4}, 2};
+    door_start(door);
+    for (size_t i = 1; i <= 3; i++) {
+        door_submit(door, door_place(door, "c-1", &one_tee));
+        door_wait_answers(door, 2 * i - 1);
+        door_submit(door, door_place(door, "c-1", &too_many));
+        door_wait_answers(door, 2 * i);
+        assert_int_equal(door->appended, i);
+    }
+}
+
 static void refusals_write_nothing(void **state)
 {
     struct door *door = *state;
@@ -606,6 +620,7 @@ int main(void)
         AT_DOOR(what_waits_while_a_batch_saves_becomes_the_next_batch),
         AT_DOOR(a_batch_is_no_heavier_than_its_maximum),
         AT_DOOR(of_many_for_the_last_unit_one_succeeds_and_the_first_at_that),
+        AT_DOOR(who_follows_events_hears_of_each_transaction_that_made_some),
         AT_DOOR(refusals_write_nothing),
         AT_DOOR(a_full_queue_refuses_and_what_is_inside_is_answered),
         AT_DOOR(stopping_answers_everything_and_refuses_more),

@@ -56,6 +56,14 @@ static void note_completed(void *context)
     pthread_mutex_unlock(&door->mutex);
 }
 
+static void note_appended(void *context)
+{
+    struct door *door = context;
+    pthread_mutex_lock(&door->mutex);
+    door->appended++;
+    pthread_mutex_unlock(&door->mutex);
+}
+
 struct door *door_new(void)
 {
     struct door *door = memory_zalloc(1, sizeof(*door));
@@ -74,6 +82,7 @@ struct door *door_new(void)
         .sweep_max = 100,
         .metrics = &door->metrics,
         .completed = note_completed,
+        .appended = note_appended,
         .context = door,
     };
     return door;

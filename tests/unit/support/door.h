@@ -32,6 +32,7 @@ struct door {
     const char *poisoned_customer; /* whose orders the database refuses */
     struct uuid poisoned_order;    /* which cannot expire */
     size_t wake_ups;
+    size_t appended;               /* transactions that changed something, as the committer told */
     struct command *answered[256]; /* in the order of the answers */
     size_t answered_count;
 };
