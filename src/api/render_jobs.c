@@ -175,6 +175,7 @@ void render_endpoint(struct json_writer *json, const struct webhook_endpoint *en
     json_string_field(json, "disabled_reason", endpoint->disabled_reason);
     int64_field_unless(json, "concurrency", queue->concurrency == 0, queue->concurrency);
     time_field_unless(json, "failing_since", endpoint->failing_since_ms == 0, endpoint->failing_since_ms);
+    time_field_unless(json, "held_until", endpoint->held_until_ms == 0, endpoint->held_until_ms);
     json_time_field(json, "created_at", endpoint->created_at_ms);
     json_int64_field(json, "version", endpoint->version);
     if (secret == WITH_SECRET) {
@@ -234,7 +235,7 @@ static void attempt_element(struct json_writer *json, const struct json_t *line,
     json_int64_field(json, "attempt", attempt);
     int64_field_unless(json, "status", status == 0, status);
     int64_field_unless(json, "latency_ms", latency_ms < 0, latency_ms);
-    json_string_field(json, "error", status >= 200 && status <= 299 ? TEXT_ABSENT : message);
+    json_string_field(json, "error", text_equal(message, WEBHOOK_DELIVERED) ? TEXT_ABSENT : message);
     json_object_end(json);
 }
 

@@ -77,37 +77,38 @@ struct server_settings {
         .default_value = (otherwise), .help = (text),                                                            \
     }
 
-#define JOB_OPTIONS                                                                                                 \
-    NUMBER_OPTION("job-concurrency", job_concurrency, "N", "200", 1, 10000, "jobs that this process runs at once"), \
-        NUMBER_OPTION("job-lease-seconds", job_lease_seconds, "SECONDS", "8", 1, 3600,                              \
-                      "a worker that is silent for so long loses its jobs\nto others"),                             \
-        NUMBER_OPTION(                                                                                              \
-            "payment-due-soon-seconds", payment_due_soon_seconds, "SECONDS", "300", 0, 604800,                      \
-            "how long before its deadline an unpaid order gets\nthe event order.payment_due_soon; 0: never"),       \
-        NUMBER_OPTION("job-keep-hours", job_keep_hours, "HOURS", "24", 1, 87600,                                    \
-                      "how long finished jobs can be looked at"),                                                   \
-        NUMBER_OPTION("job-keep-max", job_keep_max, "N", "100000", 1, 100000000, "and how many of them, at most"),  \
-        NUMBER_OPTION("dead-job-keep-days", dead_job_keep_days, "DAYS", "30", 1, 3650,                              \
-                      "how long dead jobs wait for somebody to retry them"),                                        \
-        NUMBER_OPTION("event-keep-days", event_keep_days, "DAYS", "0", 0, 36500,                                    \
-                      "how long events are kept; 0: for ever"),                                                     \
-        TEXT_OPTION("prune-schedule", prune_schedule, "CRON", "*/5 * * * *", "when what is older goes"),            \
-        TEXT_OPTION("time-zone", time_zone, "ZONE", "UTC", "of that schedule: Europe/Berlin"),                      \
-        {                                                                                                           \
-            .name = "webhook-allow-private",                                                                        \
-            .type = OPTION_FLAG,                                                                                    \
-            .offset = SERVER_OPTION_FIELD(webhook_allow_private),                                                   \
-            .help = "deliver to private addresses, too, and over http:\nfor development",                           \
-        },                                                                                                          \
-        NUMBER_OPTION("webhook-timeout-seconds", webhook_timeout_seconds, "SECONDS", "15", 1, 300,                  \
-                      "how long an endpoint may take to answer"),                                                   \
-        NUMBER_OPTION("webhook-attempts", webhook_attempts, "N", "18", 1, 100,                                      \
-                      "tries at a delivery before it is dead"),                                                     \
-        NUMBER_OPTION("webhook-backoff-ms", webhook_backoff_ms, "MS", "5000", 1, 3600000,                           \
-                      "pause after the first failure; doubles with each,\nup to 12 hours"),                         \
-        NUMBER_OPTION("webhook-disable-hours", webhook_disable_hours, "HOURS", "120", 1, 8760,                      \
-                      "an endpoint that fails for so long is disabled"),                                            \
-        TEXT_OPTION("webhook-ca-file", webhook_ca_file, "FILE", NULL,                                               \
+#define JOB_OPTIONS                                                                                                    \
+    NUMBER_OPTION("job-concurrency", job_concurrency, "N", "200", 1, 10000, "jobs that this process runs at once"),    \
+        NUMBER_OPTION("job-lease-seconds", job_lease_seconds, "SECONDS", "8", 1, 3600,                                 \
+                      "a worker that is silent for so long loses its jobs\nto others"),                                \
+        NUMBER_OPTION(                                                                                                 \
+            "payment-due-soon-seconds", payment_due_soon_seconds, "SECONDS", "300", 0, 604800,                         \
+            "how long before its deadline an unpaid order gets\nthe event order.payment_due_soon; 0: never"),          \
+        NUMBER_OPTION("job-keep-hours", job_keep_hours, "HOURS", "24", 1, 87600,                                       \
+                      "how long finished jobs can be looked at"),                                                      \
+        NUMBER_OPTION("job-keep-max", job_keep_max, "N", "100000", 1, 100000000, "and how many of them, at most"),     \
+        NUMBER_OPTION("dead-job-keep-days", dead_job_keep_days, "DAYS", "30", 1, 3650,                                 \
+                      "how long dead jobs wait for somebody to retry them"),                                           \
+        NUMBER_OPTION(                                                                                                 \
+            "event-keep-days", event_keep_days, "DAYS", "0", 0, 36500,                                                 \
+            "how long events are kept; 0: for ever. Longer than\ndeliveries may wait: without its event one is dead"), \
+        TEXT_OPTION("prune-schedule", prune_schedule, "CRON", "*/5 * * * *", "when what is older goes"),               \
+        TEXT_OPTION("time-zone", time_zone, "ZONE", "UTC", "of that schedule: Europe/Berlin"),                         \
+        {                                                                                                              \
+            .name = "webhook-allow-private",                                                                           \
+            .type = OPTION_FLAG,                                                                                       \
+            .offset = SERVER_OPTION_FIELD(webhook_allow_private),                                                      \
+            .help = "deliver to private addresses, too, and over http:\nfor development",                              \
+        },                                                                                                             \
+        NUMBER_OPTION("webhook-timeout-seconds", webhook_timeout_seconds, "SECONDS", "15", 1, 300,                     \
+                      "how long an endpoint may take to answer"),                                                      \
+        NUMBER_OPTION("webhook-attempts", webhook_attempts, "N", "18", 1, 100,                                         \
+                      "tries at a delivery before it is dead"),                                                        \
+        NUMBER_OPTION("webhook-backoff-ms", webhook_backoff_ms, "MS", "5000", 1, 3600000,                              \
+                      "pause after the first failure; doubles with each,\nup to 12 hours"),                            \
+        NUMBER_OPTION("webhook-disable-hours", webhook_disable_hours, "HOURS", "120", 1, 8760,                         \
+                      "an endpoint that fails for so long is disabled"),                                               \
+        TEXT_OPTION("webhook-ca-file", webhook_ca_file, "FILE", NULL,                                                  \
                     "PEM file of authorities to trust instead of the\nsystem's")
 
 enum server_role {

@@ -10,14 +10,59 @@
 void claim_jobs_want(const struct claim_jobs *command, struct wanted *wanted)
 {
     wanted->claim_max = command->max > wanted->claim_max ? command->max : wanted->claim_max;
+    wanted->claim_reserve = command->reserve;
+    for (size_t i = 0; i < command->held_count; i++) {
+        if (table_find(&wanted->claim_held, command->held[i]) == NULL) {
+            table_put(&wanted->claim_held, command->held[i], wanted);
+        }
+    }
 }
 
-/* A job whose lease ran out goes to whoever asks, unless that was its last attempt. */
+void claim_share(struct facts *facts, const struct wanted *wanted, struct claim_head *heads, size_t count,
+                 size_t taken_over)
+{
+    size_t queues = facts->endpoint_count + 1; /* and that of maintenance */
+    const struct claim_limits limits = {
+        .all = facts_queue(facts, ALL_QUEUES),
+        .max = wanted->claim_max - taken_over,
+        .reserve = queues < wanted->claim_reserve ? queues : wanted->claim_reserve,
+    };
+    for (size_t i = 0; i < count; i++) {
+        struct job_queue *queue = heads[i].queue;
+        queue->is_held = table_find(&wanted->claim_held, queue->name) != NULL;
+        queue->closed_until_ms = webhooks_closed_until(facts, queue->name);
+    }
+    facts->claim.next_ms = claim_plan(heads, count, &limits, facts->now_ms, &facts->claim.more);
+}
+
+/* Back among the scheduled, unless its key was taken meanwhile. */
+static void schedule_again(struct facts *facts, struct job *job, const struct job_result *result)
+{
+    if (job->key.bytes != NULL && facts_scheduled_job(facts, job->kind, job->key) != NULL) {
+        job_cancel(job, facts->now_ms, KEY_TAKEN);
+        return;
+    }
+    if (result->kind == JOB_RESULT_GIVEN_BACK) {
+        job_give_back(job, facts->now_ms);
+    } else {
+        job_reschedule(job, facts->now_ms + result->retry_in_ms, arena_text(facts->arena, result->error));
+    }
+    facts_put_job(facts, job); /* by its key */
+    facts_note_job_at(facts, job->run_at_ms);
+}
+
+/* A job whose lease ran out goes to whoever asks, unless that was its last attempt, or nothing of its queue may start:
+ * then it waits with the others. */
 static bool take_over(struct facts *facts, struct job *job, int64_t lease_ms)
 {
+    const struct job_queue *queue = facts_queue(facts, job->queue);
     job->last_error = LEASE_LOST;
     if (job->attempt >= job->max_attempts) {
         job_die(job, facts->now_ms, LEASE_LOST);
+        return false;
+    }
+    if ((queue != NULL && queue->is_paused) || webhooks_closed_until(facts, job->queue) > facts->now_ms) {
+        schedule_again(facts, job, &(struct job_result){.kind = JOB_RESULT_FAILED, .error = LEASE_LOST});
         return false;
     }
     job_start(job, facts->now_ms, lease_ms);
@@ -85,24 +130,7 @@ void finish_jobs_want(const struct finish_jobs *command, struct wanted *wanted)
 {
     for (size_t i = 0; i < command->count; i++) {
         wanted_add_job(wanted, &command->results[i].job_id);
-        webhooks_want_health(&command->results[i], wanted);
     }
-}
-
-/* Back among the scheduled, unless its key was taken meanwhile. */
-static void schedule_again(struct facts *facts, struct job *job, const struct job_result *result)
-{
-    if (job->key.bytes != NULL && facts_scheduled_job(facts, job->kind, job->key) != NULL) {
-        job_cancel(job, facts->now_ms, KEY_TAKEN);
-        return;
-    }
-    if (result->kind == JOB_RESULT_GIVEN_BACK) {
-        job_give_back(job, facts->now_ms);
-    } else {
-        job_reschedule(job, facts->now_ms + result->retry_in_ms, arena_text(facts->arena, result->error));
-    }
-    facts_put_job(facts, job); /* by its key */
-    facts_note_job_at(facts, job->run_at_ms);
 }
 
 static void apply(struct facts *facts, struct job *job, const struct job_result *result)

@@ -7,7 +7,10 @@
 
 struct claim_jobs {
     size_t max;
+    size_t reserve; /* of these at most so many are kept for queues of which the worker runs none */
     int64_t lease_ms;
+    const struct text *held; /* names of those of which it does; the same may come again */
+    size_t held_count;
 };
 
 enum job_result_kind {
@@ -28,6 +31,7 @@ struct job_result {
     enum endpoint_health health;
     struct text error; /* of all but DONE and GIVEN_BACK */
     int64_t retry_in_ms;
+    int64_t hold_ms;         /* for so long the endpoint wants no other delivery either */
     struct text log;         /* lines to add; empty: none */
     struct uuid endpoint_id; /* where health is not ENDPOINT_UNTOUCHED */
 };
@@ -51,6 +55,10 @@ struct renew_jobs {
     int64_t lease_ms;
 };
 
+/* For the store, between the heads and the jobs: claim_plan for what is wanted, after `taken_over` jobs of workers that
+ * died. Queues of endpoints that want nothing now are closed. Sets facts->claim.next_ms and .more. */
+void claim_share(struct facts *facts, const struct wanted *wanted, struct claim_head *heads, size_t count,
+                 size_t taken_over);
 /* OUTCOME_JOBS_CLAIMED: jobs are those that are the worker's now (was_taken_over: from one whose lease ran out); next_ms
  * is when to ask again, and `more` that it is worth while at once. */
 void claim_jobs_want(const struct claim_jobs *command, struct wanted *wanted);

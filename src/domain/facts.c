@@ -49,10 +49,12 @@ void wanted_init(struct wanted *wanted, struct arena *arena)
     table_init(&wanted->job_keys, arena);
     table_init(&wanted->queues, arena);
     table_init(&wanted->schedules, arena);
+    table_init(&wanted->claim_held, arena);
     wanted->due_known = 0;
     wanted->skip_locked = false;
     wanted->products_of_skus = false;
     wanted->claim_max = 0;
+    wanted->claim_reserve = 0;
     wanted->prune = (struct prune_wanted){.max = 0};
     wanted->notice = (struct notice_wanted){.max = 0};
 }

@@ -75,15 +75,17 @@ struct wanted {
     struct table product_ids;
     struct table payment_references;
     struct table idempotency_keys;
-    struct table purchases; /* value: struct purchase *; looked up only where the variant has max_per_customer */
-    size_t due_known;       /* how many due orders the caller knows of, whether it asks for them or not */
-    bool skip_locked;       /* leave out what somebody else keeps locked, and say what that is */
-    bool products_of_skus;  /* also the product, with all its variants, of every SKU that exists */
-    struct table job_ids;   /* brings along the scheduled job that has the same kind and key */
-    struct table job_keys;  /* job_key(): scheduled jobs */
-    struct table queues;    /* names */
-    struct table schedules; /* names */
-    size_t claim_max;       /* jobs to look for that may be claimed */
+    struct table purchases;  /* value: struct purchase *; looked up only where the variant has max_per_customer */
+    size_t due_known;        /* how many due orders the caller knows of, whether it asks for them or not */
+    bool skip_locked;        /* leave out what somebody else keeps locked, and say what that is */
+    bool products_of_skus;   /* also the product, with all its variants, of every SKU that exists */
+    struct table job_ids;    /* brings along the scheduled job that has the same kind and key */
+    struct table job_keys;   /* job_key(): scheduled jobs */
+    struct table queues;     /* names */
+    struct table schedules;  /* names */
+    size_t claim_max;        /* jobs to look for that may be claimed */
+    size_t claim_reserve;    /* of these at most so many are left for queues that are not in claim_held */
+    struct table claim_held; /* names of queues of which the worker runs something */
     struct prune_wanted prune;
     struct notice_wanted notice;
 };

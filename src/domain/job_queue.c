@@ -14,16 +14,23 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+#define CLOCKS_APART_MS 1000 /* two processes' ideas of the time */
+
 /* A clock that was set back does not stop a queue: a period that begins in the future is over. */
 static bool period_is_over(const struct job_queue *queue, int64_t now_ms)
 {
-    return now_ms >= queue->rate_begin_ms + queue->rate_period_ms || now_ms < queue->rate_begin_ms;
+    return now_ms >= queue->rate_begin_ms + queue->rate_period_ms || now_ms < queue->rate_begin_ms - CLOCKS_APART_MS;
+}
+
+static bool is_closed(const struct job_queue *queue, int64_t now_ms)
+{
+    return queue->is_paused || queue->closed_until_ms > now_ms;
 }
 
 int64_t job_queue_room(const struct job_queue *queue, int64_t now_ms)
 {
     int64_t room = INT64_MAX;
-    if (queue->is_paused) {
+    if (is_closed(queue, now_ms)) {
         return 0;
     }
     if (queue->concurrency > 0) {
@@ -72,13 +79,14 @@ static bool may_start(const struct claim_head *head, int64_t now_ms)
 static int64_t room_at(const struct job_queue *queue, int64_t now_ms)
 {
     int64_t rate_at_ms = job_queue_rate_at(queue, now_ms);
-    return queue->is_paused || rate_at_ms <= now_ms ? INT64_MAX : rate_at_ms;
+    int64_t at_ms = rate_at_ms > queue->closed_until_ms ? rate_at_ms : queue->closed_until_ms;
+    return queue->is_paused || at_ms <= now_ms ? INT64_MAX : at_ms;
 }
 
 /* When a head that cannot start now can, as far as its own queue goes. */
 static int64_t head_at(const struct claim_head *head, int64_t now_ms)
 {
-    bool is_later = head->run_at_ms > now_ms && !head->queue->is_paused;
+    bool is_later = head->run_at_ms > now_ms && !is_closed(head->queue, now_ms);
     return is_later ? head->run_at_ms : room_at(head->queue, now_ms);
 }
 
@@ -111,26 +119,35 @@ static size_t note_queues(struct claim_head *heads, size_t count, int64_t now_ms
     return ready;
 }
 
-int64_t claim_plan(struct claim_head *heads, size_t count, const struct job_queue *all, size_t max, int64_t now_ms,
+/* What is left for a queue: of the last ones a queue that runs none may take one. */
+static int64_t left_for(const struct job_queue *queue, int64_t left, int64_t reserve)
+{
+    int64_t unreserved = left > reserve ? left - reserve : 0;
+    return unreserved == 0 && !queue->is_held && left > 0 ? 1 : unreserved;
+}
+
+int64_t claim_plan(struct claim_head *heads, size_t count, const struct claim_limits *limits, int64_t now_ms,
                    bool *ret_more)
 {
     size_t ready = note_queues(heads, count, now_ms);
-    int64_t next_ms = ready == 0 ? INT64_MAX : room_at(all, now_ms);
-    size_t left = (size_t)smaller((int64_t)max, job_queue_room(all, now_ms));
-    size_t share = ready == 0 ? 0 : (left + ready - 1) / ready;
+    int64_t next_ms = ready == 0 ? INT64_MAX : room_at(limits->all, now_ms);
+    int64_t left = smaller((int64_t)limits->max, job_queue_room(limits->all, now_ms));
+    int64_t share = ready == 0 ? 0 : (left + (int64_t)ready - 1) / (int64_t)ready;
     *ret_more = false;
     if (count > 0) {
         qsort(heads, count, sizeof(*heads), compare_heads);
     }
     for (size_t begin = 0, end; begin < count; begin = end) {
-        int64_t room = smaller(job_queue_room(heads[begin].queue, now_ms), (int64_t)(share < left ? share : left));
-        for (end = begin; end < count && heads[end].queue == heads[begin].queue; end++) {
+        const struct job_queue *queue = heads[begin].queue;
+        int64_t room =
+            smaller(smaller(job_queue_room(queue, now_ms), share), left_for(queue, left, (int64_t)limits->reserve));
+        for (end = begin; end < count && heads[end].queue == queue; end++) {
             bool starts = may_start(&heads[end], now_ms);
             heads[end].limit = starts ? (size_t)room : 0; /* together they have one portion */
             next_ms = starts ? next_ms : smaller(next_ms, head_at(&heads[end], now_ms));
-            *ret_more = *ret_more || (starts && room == 0);
+            *ret_more = *ret_more || (starts && room == 0 && left == 0);
         }
-        left -= heads[begin].queue_at_ms == INT64_MAX ? 0 : (size_t)room;
+        left -= heads[begin].queue_at_ms == INT64_MAX ? 0 : room;
     }
     return next_ms;
 }

@@ -17,12 +17,14 @@ struct job_queue {
     struct text name;
     bool is_known; /* it has a row, or a job */
     bool is_paused;
-    int64_t concurrency;    /* jobs at once, over all processes; 0: no limit */
-    int64_t rate_max;       /* starts in each period; 0: no limit */
-    int64_t rate_period_ms; /* 0 where there is no limit */
-    int64_t rate_begin_ms;  /* when the present period began */
-    int64_t rate_count;     /* starts in it */
-    int64_t running;        /* jobs with a lease, as a claim found them */
+    int64_t concurrency;     /* jobs at once, over all processes; 0: no limit */
+    int64_t rate_max;        /* starts in each period; 0: no limit */
+    int64_t rate_period_ms;  /* 0 where there is no limit */
+    int64_t rate_begin_ms;   /* when the present period began */
+    int64_t rate_count;      /* starts in it */
+    int64_t running;         /* jobs with a lease, as a claim found them */
+    int64_t closed_until_ms; /* of a claim: nothing starts before; 0: it is open, INT64_MAX: until somebody opens it */
+    bool is_held;            /* of a claim: the worker that asks runs some of its jobs */
 
     int64_t version;
     int64_t loaded_version; /* 0: it has no row yet */
@@ -52,13 +54,19 @@ struct claim_head {
     size_t limit;
 };
 
+struct claim_limits {
+    const struct job_queue *all;
+    size_t max;     /* jobs that the worker may start */
+    size_t reserve; /* of them left for queues of which it runs none */
+};
+
 /* Shares `max` starts out among the heads that are due, or as many as `all` has room for: no queue more than it has
  * room for itself, and none so many that another with something due gets nothing while there is any; the one that has
- * waited longest comes first. Heads of one
+ * waited longest comes first. Queues whose jobs run and run leave the reserve to others. Heads of one
  * queue come together, by priority; they share one portion, in that order, and stay so, while queues are sorted.
  * Returns when the earliest job that may run and is not due yet is: INT64_MAX where there is none. *ret_more: something
  * may start that was given no share. */
-int64_t claim_plan(struct claim_head *heads, size_t count, const struct job_queue *all, size_t max, int64_t now_ms,
+int64_t claim_plan(struct claim_head *heads, size_t count, const struct claim_limits *limits, int64_t now_ms,
                    bool *ret_more);
 
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "domain/webhooks.h"
+
 /* ---- One job ---- */
 
 void manage_job_want(const struct manage_job *command, struct wanted *wanted)
@@ -48,6 +50,7 @@ static void act(struct facts *facts, struct job *job, enum job_action action)
     }
     if (action != JOB_ACTION_CANCEL) {
         facts_note_job_at(facts, job->run_at_ms);
+        webhooks_open(facts, job->queue);
     }
     facts->change_count++;
 }
@@ -121,6 +124,9 @@ void update_queue_decide(struct facts *facts, const struct update_queue *command
     if (!is_same) {
         change_queue(facts, queue, command);
         ret_outcome->changed = true;
+    }
+    if (command->has_paused && !command->is_paused) {
+        webhooks_open(facts, queue->name);
     }
     ret_outcome->code = OUTCOME_QUEUE_UPDATED;
     ret_outcome->queue = job_queue_snapshot(facts->arena, queue);

@@ -24,6 +24,10 @@ enum {
     WEBHOOK_CONCURRENCY_MAX = 100
 };
 #define WEBHOOK_PREVIOUS_SECRET_MS (INT64_C(24) * 60 * 60 * 1000) /* how long a rotated secret still signs */
+/* One that fails again and again is asked again after as long as it has failed so far, within these. */
+#define WEBHOOK_HOLD_MS_MIN INT64_C(100)
+#define WEBHOOK_HOLD_MS_MAX INT64_C(60000)
+#define WEBHOOK_DELIVERED TEXT_LITERAL("delivered") /* what the log says of an attempt that did it */
 #define WEBHOOK_QUEUE_PREFIX "webhook:"
 
 enum webhook_status { WEBHOOK_ENABLED, WEBHOOK_DISABLED };
@@ -39,6 +43,7 @@ struct webhook_endpoint {
     struct text previous_secret; /* absent: none */
     int64_t previous_until_ms;   /* until when it signs, too */
     int64_t failing_since_ms;    /* since when every delivery failed; 0: the last one did not */
+    int64_t held_until_ms;       /* no delivery starts before; 0: they may */
     int64_t created_at_ms;
     int64_t version;
 

@@ -106,13 +106,20 @@ static void set_status(struct facts *facts, struct webhook_endpoint *endpoint, e
     if (endpoint->status == status) {
         return;
     }
-    struct job_queue *queue = queue_of(facts, endpoint);
     endpoint->status = status;
     endpoint->disabled_reason = status == WEBHOOK_DISABLED ? reason : TEXT_ABSENT;
     endpoint->failing_since_ms = 0;
-    queue->is_paused = status == WEBHOOK_DISABLED;
-    job_queue_change(queue);
+    endpoint->held_until_ms = 0;
     facts_note_job_at(facts, facts->now_ms);
+}
+
+static bool is_same(const struct webhook_endpoint *one, const struct webhook_endpoint *other)
+{
+    bool has_same_description = one->description.bytes == NULL || other->description.bytes == NULL
+                                    ? one->description.bytes == other->description.bytes
+                                    : text_equal(one->description, other->description);
+    return text_equal(one->url, other->url) && has_same_description && one->types == other->types &&
+           one->status == other->status && one->held_until_ms == other->held_until_ms;
 }
 
 void update_endpoint_decide(struct facts *facts, const struct update_endpoint *command, struct outcome *ret_outcome)
@@ -127,8 +134,11 @@ void update_endpoint_decide(struct facts *facts, const struct update_endpoint *c
         answer(facts, OUTCOME_VERSION_MISMATCH, endpoint, ret_outcome);
         return;
     }
+    const struct webhook_endpoint before = *endpoint;
     if (command->url.bytes != NULL) {
         endpoint->url = arena_text(facts->arena, command->url);
+        endpoint->held_until_ms = 0;
+        facts_note_job_at(facts, facts->now_ms);
     }
     if (command->has_description) {
         endpoint->description =
@@ -144,8 +154,10 @@ void update_endpoint_decide(struct facts *facts, const struct update_endpoint *c
     if (command->concurrency != 0 && command->concurrency != queue->concurrency) {
         queue->concurrency = command->concurrency;
         job_queue_change(queue);
+        change(facts, endpoint); /* which shows it */
+    } else if (!is_same(&before, endpoint)) {
+        change(facts, endpoint);
     }
-    change(facts, endpoint);
     answer(facts, OUTCOME_ENDPOINT_UPDATED, endpoint, ret_outcome);
 }
 
@@ -255,6 +267,7 @@ void test_endpoint_decide(struct facts *facts, const struct test_endpoint *comma
     delivery.payload = test_payload(facts, endpoint);
     delivery.max_attempts = 1;
     delivery.priority = 0; /* somebody is looking */
+    webhooks_open(facts, delivery.queue);
     queue_delivery(facts, &delivery, ret_outcome);
 }
 
@@ -284,6 +297,7 @@ void redeliver_decide(struct facts *facts, const struct redeliver *command, stru
         return;
     }
     struct new_job delivery = delivery_to(facts, endpoint);
+    webhooks_open(facts, delivery.queue);
     delivery.payload = job->payload;
     delivery.event_sequence = job->event_sequence;
     queue_delivery(facts, &delivery, ret_outcome);
@@ -315,11 +329,48 @@ static void disable(struct facts *facts, struct webhook_endpoint *endpoint, stru
     event_webhook_endpoint_disabled(facts, endpoint);
 }
 
-void webhooks_want_health(const struct job_result *result, struct wanted *wanted)
+/* ---- How endpoints fare ---- */
+
+static struct webhook_endpoint *endpoint_of(const struct facts *facts, struct text queue)
 {
-    if (result->health == ENDPOINT_FAILS || result->health == ENDPOINT_GONE) {
-        want_queue(wanted, result->endpoint_id);
+    struct uuid id;
+    return webhook_queue_endpoint(queue, &id) ? facts_endpoint(facts, &id) : NULL;
+}
+
+int64_t webhooks_closed_until(const struct facts *facts, struct text queue)
+{
+    const struct webhook_endpoint *endpoint = endpoint_of(facts, queue);
+    if (endpoint == NULL) {
+        return 0;
     }
+    return endpoint->status == WEBHOOK_DISABLED ? INT64_MAX : endpoint->held_until_ms;
+}
+
+void webhooks_open(struct facts *facts, struct text queue)
+{
+    struct webhook_endpoint *endpoint = endpoint_of(facts, queue);
+    if (endpoint != NULL && endpoint->held_until_ms != 0) {
+        endpoint->held_until_ms = 0;
+        facts_note_job_at(facts, facts->now_ms);
+        change(facts, endpoint);
+    }
+}
+
+/* What fails once may be the delivery's fault; what fails twice in a row is the endpoint's. */
+static void note_failure(struct facts *facts, struct webhook_endpoint *endpoint, int64_t asked_ms)
+{
+    int64_t hold_ms = asked_ms;
+    if (endpoint->failing_since_ms == 0) {
+        endpoint->failing_since_ms = facts->now_ms;
+    } else if (hold_ms == 0) {
+        hold_ms = facts->now_ms - endpoint->failing_since_ms;
+        hold_ms = hold_ms < WEBHOOK_HOLD_MS_MIN ? WEBHOOK_HOLD_MS_MIN : hold_ms;
+        hold_ms = hold_ms > WEBHOOK_HOLD_MS_MAX ? WEBHOOK_HOLD_MS_MAX : hold_ms;
+    }
+    if (hold_ms > 0) {
+        endpoint->held_until_ms = facts->now_ms + hold_ms;
+    }
+    change(facts, endpoint);
 }
 
 void webhooks_note_health(struct facts *facts, const struct job_result *result)
@@ -333,17 +384,19 @@ void webhooks_note_health(struct facts *facts, const struct job_result *result)
     }
     int64_t patience_ms = facts->policy.webhook_disable_after_ms;
     patience_ms = patience_ms > 0 ? patience_ms : WEBHOOK_DISABLE_AFTER_MS_DEFAULT;
+    bool has_failed_for_long =
+        endpoint->failing_since_ms != 0 && facts->now_ms - endpoint->failing_since_ms >= patience_ms;
     if (result->health == ENDPOINT_WORKS) {
-        if (endpoint->failing_since_ms != 0) {
+        if (endpoint->failing_since_ms != 0 || endpoint->held_until_ms != 0) {
             endpoint->failing_since_ms = 0;
+            endpoint->held_until_ms = 0;
             change(facts, endpoint);
         }
     } else if (result->health == ENDPOINT_GONE) {
         disable(facts, endpoint, REASON_GONE);
-    } else if (endpoint->failing_since_ms == 0) {
-        endpoint->failing_since_ms = facts->now_ms;
-        change(facts, endpoint);
-    } else if (facts->now_ms - endpoint->failing_since_ms >= patience_ms) {
+    } else if (has_failed_for_long) {
         disable(facts, endpoint, REASON_FAILING);
+    } else {
+        note_failure(facts, endpoint, result->hold_ms);
     }
 }

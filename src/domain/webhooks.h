@@ -67,8 +67,13 @@ void redeliver_decide(struct facts *facts, const struct redeliver *command, stru
 
 /* After all commands of a batch: a delivery for each of its events and each endpoint that wants it. */
 void webhooks_enqueue(struct facts *facts);
-/* What a delivery has shown of its endpoint: one that failed for too long, or is gone, is disabled. */
-void webhooks_want_health(const struct job_result *result, struct wanted *wanted);
+/* Until when no delivery of that queue may start: 0: they may, or it is no endpoint's; INT64_MAX: its endpoint is
+ * disabled. */
+int64_t webhooks_closed_until(const struct facts *facts, struct text queue);
+/* Somebody wants to see whether it works now. */
+void webhooks_open(struct facts *facts, struct text queue);
+/* What a delivery has shown of its endpoint: one that fails again and again is left alone for longer and longer; one
+ * that did so for too long, or is gone, is disabled. */
 void webhooks_note_health(struct facts *facts, const struct job_result *result);
 
 #endif

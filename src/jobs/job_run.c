@@ -179,6 +179,7 @@ void job_run_finish(struct job_run *run, const struct job_finish *finish)
                                              : arena_text(run->arena, shorten(finish->error, JOB_ERROR_BYTES_MAX)),
         .retry_in_ms = retry_in_ms(run, finish),
         .health = finish->health,
+        .hold_ms = finish->hold_ms,
         .endpoint_id = finish->endpoint_id,
     };
     struct kind_metrics *metrics = run->kind->metrics;

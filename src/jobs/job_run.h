@@ -43,6 +43,7 @@ struct job_finish {
     int status;          /* 0: there was none */
     int64_t duration_ms; /* ... and how long that took */
     enum endpoint_health health;
+    int64_t hold_ms; /* for so long the endpoint wants nothing else either */
     struct uuid endpoint_id;
 };
 /* The run is gone for its handler. */

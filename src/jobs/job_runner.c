@@ -175,6 +175,22 @@ static void on_claimed(struct job_task *task)
     start_claimed(runner, outcome);
 }
 
+/* The queues of what runs. The names are copied: a run may end before its claim is decided. */
+static size_t list_held(struct job_runner *runner)
+{
+    struct job_run *run;
+    size_t count = 0;
+    arena_clear(runner->held_arena);
+    runner->held = arena_array(runner->held_arena, runner->running_count, sizeof(*runner->held));
+    TAILQ_FOREACH(run, &runner->running, link)
+    {
+        if (count == 0 || !text_equal(runner->held[count - 1], run->job.queue)) {
+            runner->held[count++] = arena_text(runner->held_arena, run->job.queue);
+        }
+    }
+    return count;
+}
+
 static int64_t claim_turn(struct job_runner *runner)
 {
     int64_t now_us = clock_monotonic_us();
@@ -190,11 +206,15 @@ static int64_t claim_turn(struct job_runner *runner)
         return runner->claim_us;
     }
     size_t room = runner->options.concurrency_max - runner->running_count;
+    size_t held_count = list_held(runner);
     atomic_store(&runner->told_job_ms, INT64_MAX);
     runner->claim = (struct job_task){
         .command = {.kind = COMMAND_CLAIM_JOBS,
                     .input.claim_jobs = {.max = room < CLAIM_MAX ? room : CLAIM_MAX,
-                                         .lease_ms = runner->options.lease_ms}},
+                                         .reserve = room <= CLAIM_MAX ? runner->options.concurrency_max / 2 : 0,
+                                         .lease_ms = runner->options.lease_ms,
+                                         .held = runner->held,
+                                         .held_count = held_count}},
         .completed = on_claimed,
         .context = runner,
     };
@@ -273,6 +293,7 @@ bool job_runner_new(const struct job_runner_options *options, struct job_runner 
     atomic_store(&runner->told_job_ms, INT64_MAX);
     atomic_store(&runner->drain_us, INT64_MAX);
     runner->random = (uint64_t)clock_monotonic_us() * UINT64_C(0x9e3779b97f4a7c15) + 1;
+    runner->held_arena = arena_new(HELD_CHUNK_BYTES);
     results_init(runner);
     runner->completions = completions_new(on_completed, runner);
     if (!http_client_new(&options->http, &runner->http, fault)) {
@@ -357,6 +378,7 @@ void job_runner_free(struct job_runner *runner)
     completions_free(runner->completions);
     results_done(runner);
     periodic_done(runner);
+    arena_free(runner->held_arena);
     free(runner->kinds);
     free(runner);
 }

@@ -17,7 +17,8 @@
 #define LOOK_US 1000000    /* nobody told of anything: look all the same */
 #define CONTESTED_US 20000 /* something may start that another worker has in hand: look again */
 #define RETRY_US 250000    /* after the store has failed */
-#define NOTICES_MAX 500    /* orders in one transaction */
+#define HELD_CHUNK_BYTES 4096
+#define NOTICES_MAX 500 /* orders in one transaction */
 #define FAILURES_LOGGED_PER_SECOND_MAX 20
 
 /* A kind as the runner has it. */
@@ -74,6 +75,8 @@ struct job_runner {
     size_t finished_count;
 
     struct job_task claim;
+    struct arena *held_arena; /* of what the claim names */
+    struct text *held;
     int64_t claim_us; /* when to claim next */
 
     struct job_task write; /* results */

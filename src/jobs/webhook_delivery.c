@@ -194,8 +194,9 @@ static void on_answered(void *context, const struct http_client_result *result)
     bool is_answered = result->outcome == HTTP_CLIENT_ANSWERED;
     bool is_delivered = is_answered && result->status >= 200 && result->status < 300;
     bool is_gone = is_answered && result->status == STATUS_GONE;
+    int64_t retry_after_ms = result->retry_after_ms < RETRY_AFTER_MS_MAX ? result->retry_after_ms : RETRY_AFTER_MS_MAX;
     note_attempt(delivery->sender, delivery->endpoint_id, result, is_delivered);
-    struct text message = TEXT_LITERAL("delivered");
+    struct text message = WEBHOOK_DELIVERED;
     if (is_answered && !is_delivered) {
         message = arena_printf(job_run_arena(run), "the endpoint answered %d: %.*s", result->status,
                                (int)result->body_excerpt.length, result->body_excerpt.bytes);
@@ -207,8 +208,8 @@ static void on_answered(void *context, const struct http_client_result *result)
                                     : is_gone    ? JOB_RESULT_HOPELESS
                                                  : JOB_RESULT_FAILED,
                             .error = message,
-                            .retry_in_ms = result->retry_after_ms < RETRY_AFTER_MS_MAX ? result->retry_after_ms
-                                                                                       : RETRY_AFTER_MS_MAX,
+                            .retry_in_ms = retry_after_ms,
+                            .hold_ms = retry_after_ms,
                             .message = message,
                             .is_answered = true,
                             .status = result->status,

@@ -168,7 +168,7 @@ struct store_ops {
      * whatever of `wanted` exists; orders come with their lines, payments and variants, products with their variants;
      * may be called again for further keys. Every load fills facts->endpoints; those of jobs fill facts->claim,
      * facts->prune and facts->notice as wanted: what may be claimed is locked, or left out where somebody else has it in
-     * hand; claim_plan (domain/job_queue.h) shares it out over the queues. A job is one struct, however it is found; jobs
+     * hand; claim_share (domain/claim_jobs.h) shares it out over the queues. A job is one struct, however it is found; jobs
      * found by id come with their log. save: every new and changed row with guards (a version that is not the
      * loaded one is FAULT_CONFLICT), the events' numbers, and exactly one timeout job per draft; the facts stay until
      * commit or rollback. Where facts->jobs_at_ms is set, watches elsewhere are told. A store may do the writing in commit, where the faults of save come from then. */

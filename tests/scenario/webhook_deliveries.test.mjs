@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
 import { Receiver } from './support/receiver.mjs';
-import { newSku, sleep, times, until, useShop } from './support/shop.mjs';
+import { newSku, order, sleep, times, until, useShop } from './support/shop.mjs';
 
 const SETTINGS = {
   parameters: [
@@ -158,6 +158,85 @@ describe('a webhook', () => {
       await disconnect(shop, endpoint);
     }
     [...bad, good].forEach((receiver) => receiver.close());
+  });
+
+  test('finds a worker, though others that hang would take all there are', { timeout: 60_000 }, async () => {
+    const hanging = await Receiver.open((_, response) => {
+      response.held = true;
+    });
+    const good = await Receiver.open();
+    const sku = await shop.sells(1000);
+    const bad = await times(3, () => connect(shop, hanging, { types: ['order.created'], concurrency: 100 }));
+    await shop.post('/v1/orders/batch', { orders: Array.from({ length: 150 }, () => order('c', { [sku]: 1 })) }, 200);
+    await until('they hang', () => hanging.deliveries.length >= 190);
+    const endpoint = await connect(shop, good, { types: ['order.created'] });
+    const began = Date.now();
+    for (let i = 1; i <= 20; i++) {
+      await shop.places({ [sku]: 1 });
+      await until('it came', () => good.ids.size === i);
+    }
+    assert.ok(Date.now() - began < 1500, 'it waited for the others');
+    for (const one of [...bad, endpoint]) {
+      await disconnect(shop, one);
+    }
+    [hanging, good].forEach((receiver) => receiver.close());
+  });
+
+  test('is asked less and less while it fails, and has all soon after it is mended', async () => {
+    let isDown = true;
+    const receiver = await Receiver.open((_, response) => isDown && response.writeHead(503).end());
+    const endpoint = await connect(shop, receiver, { types: ['order.created'] });
+    const sku = await shop.sells(1000);
+    await shop.post('/v1/orders/batch', { orders: Array.from({ length: 500 }, () => order('c', { [sku]: 1 })) }, 200);
+    await sleep(2500);
+    const asked = receiver.deliveries.length;
+    assert.ok(asked >= 3 && asked <= 20, `asked ${asked} times`);
+    const { held_until: heldUntil } = (await shop.get(`/v1/webhook_endpoints/${endpoint.endpoint_id}`)).body;
+    assert.ok(heldUntil !== null);
+    isDown = false;
+    await shop.post(`/v1/webhook_endpoints/${endpoint.endpoint_id}/test`, undefined, 202); /* somebody says so */
+    await until('all but what is to be tried later came', () => receiver.ids.size >= 480, 5000);
+    const after = (await shop.get(`/v1/webhook_endpoints/${endpoint.endpoint_id}`)).body;
+    assert.deepEqual([after.held_until, after.failing_since], [null, null]);
+    receiver.assertVerified();
+    await disconnect(shop, endpoint);
+    receiver.close();
+  });
+
+  test('that says how long it wants none gets none for so long', async () => {
+    const receiver = await Receiver.open(
+      (_, response) => receiver.deliveries.length === 1 && response.writeHead(429, { 'Retry-After': '1' }).end(),
+    );
+    const endpoint = await connect(shop, receiver, { types: ['order.created'] });
+    const sku = await shop.sells(10);
+    await times(5, () => shop.places({ [sku]: 1 }));
+    await until('all came', () => receiver.ids.size === 5);
+    const [first, second] = receiver.deliveries;
+    assert.ok(second.at - first.at >= 990, `after ${second.at - first.at} ms`);
+    await disconnect(shop, endpoint);
+    receiver.close();
+  });
+
+  test('of an endpoint that is disabled waits, even where its queue is resumed', async () => {
+    const receiver = await Receiver.open();
+    const endpoint = await connect(shop, receiver, { types: ['order.created'] });
+    const queue = `/v1/queues/webhook:${endpoint.endpoint_id}`;
+    const sku = await shop.sells(10);
+    await shop.post(`${queue}/pause`, undefined, 200);
+    await shop.places({ [sku]: 1 });
+    const path = `/v1/webhook_endpoints/${endpoint.endpoint_id}`;
+    await shop.patch(path, { status: 'disabled' }, 200);
+    await shop.patch(path, { status: 'enabled' }, 200);
+    await sleep(200);
+    assert.equal(receiver.deliveries.length, 0); /* the pause was not undone */
+    await shop.patch(path, { status: 'disabled' }, 200);
+    await shop.post(`${queue}/resume`, undefined, 200);
+    await sleep(200);
+    assert.equal(receiver.deliveries.length, 0);
+    await shop.patch(path, { status: 'enabled' }, 200);
+    await until('it came', () => receiver.deliveries.length === 1);
+    await disconnect(shop, endpoint);
+    receiver.close();
   });
 
   test('is signed by both secrets for a while after a rotation', async () => {

@@ -35,6 +35,7 @@ describe('webhook endpoints', () => {
       disabled_reason: null,
       concurrency: 1,
       failing_since: null,
+      held_until: null,
       created_at: body.created_at,
       version: 1,
     });

@@ -57,7 +57,7 @@ struct outcome plan_keyed(struct harness *harness, const char *key, enum on_sche
 
 struct outcome plan_claim(struct harness *harness, size_t max, int64_t lease_ms)
 {
-    const struct claim_jobs command = {max, lease_ms};
+    const struct claim_jobs command = {.max = max, .lease_ms = lease_ms};
     struct outcome outcome;
     batch_begin(harness);
     claim_jobs_want(&command, &harness->wanted);

@@ -56,7 +56,7 @@ static void begin_facts(struct worker *worker, struct wanted *wanted, struct fac
 /* What another worker was faster with is planned again. */
 static bool run_claim(struct worker *worker, struct outcome *ret_outcome)
 {
-    const struct claim_jobs command = {7, LEASE_MS};
+    const struct claim_jobs command = {.max = 7, .lease_ms = LEASE_MS};
     for (int i = 0; i < 20; i++) {
         struct wanted wanted;
         struct facts facts;
@@ -583,7 +583,7 @@ static void a_batch_changes_all_endpoints_and_queues_that_there_are(void **state
     }
     batch_commit(harness);
     assert_int_equal(count_of(harness, "webhook_endpoints WHERE status = 'disabled' AND version = 2"), 100);
-    assert_int_equal(count_of(harness, "job_queues WHERE paused AND concurrency = 3"), 100);
+    assert_int_equal(count_of(harness, "job_queues WHERE concurrency = 3"), 100);
     batch_begin(harness);
     delete_endpoint_want(&(struct delete_endpoint){ids[0]}, &harness->wanted);
     batch_load(harness);

@@ -99,18 +99,34 @@ static void an_update_changes_what_it_names_under_its_version(void **state)
     assert_int_equal(update(shop, command).code, OUTCOME_ENDPOINT_NOT_FOUND);
 }
 
-static void a_disabled_endpoint_pauses_its_queue_until_it_is_enabled(void **state)
+static void an_update_that_changes_nothing_leaves_the_version(void **state)
+{
+    struct shop *shop = *state;
+    struct webhook_endpoint *endpoint = endpoint_in(shop, 0);
+    const struct update_endpoint command = {
+        .endpoint_id = endpoint->id, .url = endpoint->url, .has_status = true, .status = WEBHOOK_ENABLED};
+    assert_int_equal(update(shop, command).code, OUTCOME_ENDPOINT_UPDATED);
+    assert_int_equal(endpoint->version, 1);
+}
+
+static int64_t closed_until(struct shop *shop, const struct webhook_endpoint *endpoint)
+{
+    return webhooks_closed_until(&shop->facts, webhook_queue_name(shop->arena, endpoint->id));
+}
+
+static void a_disabled_endpoint_is_sent_nothing_until_it_is_enabled(void **state)
 {
     struct shop *shop = *state;
     struct webhook_endpoint *endpoint = endpoint_in(shop, 0);
     endpoint->failing_since_ms = SHOP_NOW_MS;
     struct update_endpoint command = {.endpoint_id = endpoint->id, .has_status = true, .status = WEBHOOK_DISABLED};
     assert_int_equal(update(shop, command).code, OUTCOME_ENDPOINT_UPDATED);
-    assert_true(queue_of(shop, endpoint)->is_paused);
+    assert_true(closed_until(shop, endpoint) == INT64_MAX);
+    assert_false(queue_of(shop, endpoint)->is_paused); /* that is for people */
     assert_true(text_equal_c(endpoint->disabled_reason, "by hand"));
     command.status = WEBHOOK_ENABLED;
     assert_int_equal(update(shop, command).code, OUTCOME_ENDPOINT_UPDATED);
-    assert_false(queue_of(shop, endpoint)->is_paused);
+    assert_int_equal(closed_until(shop, endpoint), 0);
     assert_null(endpoint->disabled_reason.bytes);
     assert_int_equal(endpoint->failing_since_ms, 0);
     assert_int_equal(shop->facts.jobs_at_ms, SHOP_NOW_MS);
@@ -225,7 +241,7 @@ static void an_endpoint_that_fails_for_days_is_disabled_with_an_event(void **sta
     shop->facts.now_ms += 1;
     note(shop, endpoint, ENDPOINT_FAILS);
     assert_int_equal(endpoint->status, WEBHOOK_DISABLED);
-    assert_true(queue_of(shop, endpoint)->is_paused);
+    assert_true(closed_until(shop, endpoint) == INT64_MAX);
     assert_string_equal(shop_event_types(shop), "webhook_endpoint.disabled");
     note(shop, endpoint, ENDPOINT_FAILS);
     note(shop, endpoint, ENDPOINT_GONE);
@@ -252,6 +268,41 @@ static void one_delivery_that_works_forgives_all_failures(void **state)
     assert_true(shop->facts.change_count > changes);
 }
 
+static void one_that_fails_again_and_again_is_left_alone_for_longer_and_longer(void **state)
+{
+    struct shop *shop = *state;
+    const struct webhook_endpoint *endpoint = endpoint_in(shop, 0);
+    note(shop, endpoint, ENDPOINT_FAILS); /* that may be the event's fault */
+    assert_int_equal(closed_until(shop, endpoint), 0);
+    note(shop, endpoint, ENDPOINT_FAILS);
+    assert_int_equal(closed_until(shop, endpoint), SHOP_NOW_MS + WEBHOOK_HOLD_MS_MIN);
+    shop->facts.now_ms += 5000;
+    note(shop, endpoint, ENDPOINT_FAILS);
+    assert_int_equal(closed_until(shop, endpoint), shop->facts.now_ms + 5000);
+    shop->facts.now_ms += 3600000;
+    note(shop, endpoint, ENDPOINT_FAILS);
+    assert_int_equal(closed_until(shop, endpoint), shop->facts.now_ms + WEBHOOK_HOLD_MS_MAX);
+    shop->facts.jobs_at_ms = INT64_MAX;
+    webhooks_open(&shop->facts, webhook_queue_name(shop->arena, endpoint->id));
+    assert_int_equal(closed_until(shop, endpoint), 0);
+    assert_int_equal(shop->facts.jobs_at_ms, shop->facts.now_ms);
+    note(shop, endpoint, ENDPOINT_FAILS);
+    note(shop, endpoint, ENDPOINT_WORKS);
+    assert_int_equal(closed_until(shop, endpoint), 0);
+}
+
+static void one_that_asks_for_it_is_left_alone_at_once(void **state)
+{
+    struct shop *shop = *state;
+    const struct webhook_endpoint *endpoint = endpoint_in(shop, 0);
+    const struct job_result result = {.health = ENDPOINT_FAILS, .endpoint_id = endpoint->id, .hold_ms = 7000};
+    webhooks_note_health(&shop->facts, &result);
+    assert_int_equal(closed_until(shop, endpoint), SHOP_NOW_MS + 7000);
+    struct outcome outcome;
+    test_endpoint_decide(&shop->facts, &(struct test_endpoint){endpoint->id}, &outcome);
+    assert_int_equal(closed_until(shop, endpoint), 0); /* somebody looks */
+}
+
 static void an_endpoint_that_is_gone_is_disabled_at_once(void **state)
 {
     struct shop *shop = *state;
@@ -271,13 +322,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_SHOP(there_are_no_more_endpoints_than_the_limit),
         IN_SHOP(an_update_changes_what_it_names_under_its_version),
-        IN_SHOP(a_disabled_endpoint_pauses_its_queue_until_it_is_enabled),
+        IN_SHOP(an_update_that_changes_nothing_leaves_the_version),
+        IN_SHOP(a_disabled_endpoint_is_sent_nothing_until_it_is_enabled),
         IN_SHOP(a_rotated_secret_leaves_the_one_before_for_a_day),
         IN_SHOP(a_test_is_delivered_once_and_first),
         IN_SHOP(an_event_is_delivered_to_those_that_want_it),
         IN_SHOP(only_a_finished_delivery_is_delivered_again),
         IN_SHOP(an_endpoint_that_fails_for_days_is_disabled_with_an_event),
         IN_SHOP(one_delivery_that_works_forgives_all_failures),
+        IN_SHOP(one_that_fails_again_and_again_is_left_alone_for_longer_and_longer),
+        IN_SHOP(one_that_asks_for_it_is_left_alone_at_once),
         IN_SHOP(an_endpoint_that_is_gone_is_disabled_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

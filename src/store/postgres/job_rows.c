@@ -4,7 +4,7 @@
 const struct statement SELECT_ENDPOINTS = {
     "webhook_endpoints",
     "SELECT endpoint_id, url, description, types, status, disabled_reason, secret, previous_secret, previous_until, "
-    "failing_since, created_at, version FROM webhook_endpoints ORDER BY endpoint_id"};
+    "failing_since, created_at, version, held_until FROM webhook_endpoints ORDER BY endpoint_id"};
 
 static int64_t time_or(const PGresult *result, int row, int column, int64_t otherwise)
 {
@@ -96,6 +96,7 @@ bool endpoint_from_row(const PGresult *endpoints, int row, struct arena *arena, 
     endpoint->created_at_ms = value_unix_ms(endpoints, row, 10);
     endpoint->version = value_int64(endpoints, row, 11);
     endpoint->loaded_version = endpoint->version;
+    endpoint->held_until_ms = time_or(endpoints, row, 12, 0);
     *ret_endpoint = endpoint;
     return webhook_status_parse(value_view(endpoints, row, 4), &endpoint->status) ||
            fault_set(fault, FAULT_INTERNAL, "a webhook endpoint has an unknown status");

@@ -3,6 +3,7 @@
  * another worker has in hand is left to it. */
 
 #include "base/clock.h"
+#include "domain/claim_jobs.h"
 #include "store/postgres/jobs.h"
 #include "store/postgres/values.h"
 
@@ -393,7 +394,7 @@ bool jobs_load_claim(struct store *store, const struct wanted *wanted, struct fa
         return false;
     }
     size_t taken_over = claim->count;
-    claim->next_ms = claim_plan(load.heads, load.head_count, load.all, max - taken_over, facts->now_ms, &claim->more);
+    claim_share(facts, wanted, load.heads, load.head_count, taken_over);
     claim->next_ms = load.next_lease_ms < claim->next_ms ? load.next_lease_ms : claim->next_ms;
     if (load.is_contested && claim->next_ms > facts->now_ms + CONTESTED_MS) {
         claim->next_ms = facts->now_ms + CONTESTED_MS;

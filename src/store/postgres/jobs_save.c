@@ -12,16 +12,20 @@ static const struct statement INSERT_JOBS = {
     "state, attempt, claim) SELECT n.*, 'scheduled', 0, 0 FROM (SELECT unnest($1::uuid[]), unnest($2::text[]), "
     "unnest($3::text[]), unnest($4::text[]), unnest($5::json[]), unnest($6::bigint[]), unnest($7::timestamptz[]), "
     "unnest($8::integer[])::smallint, unnest($9::integer[]), unnest($10::timestamptz[])) AS n"};
-/* $1: how many events the batch had; $7: which of them. Their numbers end with the last that was given out. */
+/* $1: how many events the batch had; $7: which of them. Their numbers end with the last that was given out. They are due
+ * behind those of the transaction before, whatever the other server's time was; a clock that was set back is followed. */
 static const struct statement INSERT_DELIVERIES = {
     "insert_deliveries",
+    "WITH counted AS (UPDATE counters SET last_delivery_at = CASE WHEN last_delivery_at > w.run_at + interval '1 s' "
+    "THEN w.run_at ELSE greatest(w.run_at, last_delivery_at + interval '1 us') END "
+    "FROM (SELECT max(r) AS run_at FROM unnest($8::timestamptz[]) AS r) AS w RETURNING last_sequence, last_delivery_at) "
     "INSERT INTO jobs (job_id, queue, kind, key, payload, event_sequence, run_at, priority, max_attempts, created_at, "
     "state, attempt, claim) SELECT n.job_id, n.queue, n.kind, n.key, n.payload, c.last_sequence - $1::bigint + n.place, "
-    "n.run_at, n.priority, n.max_attempts, n.created_at, 'scheduled', 0, 0 FROM counters c, "
+    "c.last_delivery_at, n.priority, n.max_attempts, n.created_at, 'scheduled', 0, 0 FROM counted c, "
     "(SELECT unnest($2::uuid[]) AS job_id, unnest($3::text[]) AS queue, unnest($4::text[]) AS kind, "
     "unnest($5::text[]) AS key, unnest($6::json[]) AS payload, unnest($7::bigint[]) AS place, "
-    "unnest($8::timestamptz[]) AS run_at, unnest($9::integer[])::smallint AS priority, "
-    "unnest($10::integer[]) AS max_attempts, unnest($11::timestamptz[]) AS created_at) AS n"};
+    "unnest($9::integer[])::smallint AS priority, unnest($10::integer[]) AS max_attempts, "
+    "unnest($11::timestamptz[]) AS created_at) AS n"};
 static const struct statement UPDATE_JOBS = {
     "update_jobs",
     "WITH changed AS (UPDATE jobs t SET state = n.state, run_at = n.run_at, priority = n.priority, "
@@ -61,20 +65,21 @@ static const struct statement UPDATE_SCHEDULE = {
 static const struct statement INSERT_ENDPOINTS = {
     "insert_endpoints",
     "INSERT INTO webhook_endpoints (endpoint_id, url, description, types, status, disabled_reason, secret, "
-    "previous_secret, previous_until, failing_since, created_at, version) SELECT unnest($1::uuid[]), "
+    "previous_secret, previous_until, failing_since, held_until, created_at, version) SELECT unnest($1::uuid[]), "
     "unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::text[]), unnest($6::text[]), "
     "unnest($7::text[]), unnest($8::text[]), unnest($9::timestamptz[]), unnest($10::timestamptz[]), "
-    "unnest($11::timestamptz[]), unnest($12::bigint[])"};
+    "unnest($11::timestamptz[]), unnest($12::timestamptz[]), unnest($13::bigint[])"};
 static const struct statement UPDATE_ENDPOINTS = {
     "update_endpoints",
     "WITH changed AS (UPDATE webhook_endpoints t SET url = n.url, description = n.description, types = n.types, "
     "status = n.status, disabled_reason = n.disabled_reason, secret = n.secret, previous_secret = n.previous_secret, "
-    "previous_until = n.previous_until, failing_since = n.failing_since, created_at = n.created_at, "
-    "version = n.version FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], "
-    "$7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], $12::bigint[], $13::bigint[]) "
+    "previous_until = n.previous_until, failing_since = n.failing_since, held_until = n.held_until, "
+    "created_at = n.created_at, version = n.version FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], "
+    "$5::text[], $6::text[], $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::timestamptz[], "
+    "$12::timestamptz[], $13::bigint[], $14::bigint[]) "
     "AS n(endpoint_id, url, description, types, status, disabled_reason, secret, previous_secret, previous_until, "
-    "failing_since, created_at, version, loaded)" AT_PLACE("webhook_endpoints", "k.endpoint_id = n.endpoint_id")
-        GUARDED("webhook_endpoints")};
+    "failing_since, held_until, created_at, version, loaded)" AT_PLACE(
+        "webhook_endpoints", "k.endpoint_id = n.endpoint_id") GUARDED("webhook_endpoints")};
 static const struct statement DELETE_ENDPOINTS = {"delete_endpoints",
                                                   "DELETE FROM webhook_endpoints WHERE endpoint_id = ANY ($1::uuid[])"};
 static const struct statement PRUNE_FINISHED = {
@@ -102,9 +107,9 @@ static const enum value_type CHANGED_JOB[] = {
 /* The last is the version that was loaded: of new ones there is none. */
 static const enum value_type QUEUE[] = {VALUE_TEXT, VALUE_BOOL,  VALUE_INT32, VALUE_INT32, VALUE_INT32,
                                         VALUE_TIME, VALUE_INT32, VALUE_INT64, VALUE_INT64};
-static const enum value_type ENDPOINT[] = {VALUE_UUID, VALUE_TEXT,  VALUE_TEXT, VALUE_TEXT, VALUE_TEXT,
-                                           VALUE_TEXT, VALUE_TEXT,  VALUE_TEXT, VALUE_TIME, VALUE_TIME,
-                                           VALUE_TIME, VALUE_INT64, VALUE_INT64};
+static const enum value_type ENDPOINT[] = {VALUE_UUID, VALUE_TEXT, VALUE_TEXT,  VALUE_TEXT, VALUE_TEXT,
+                                           VALUE_TEXT, VALUE_TEXT, VALUE_TEXT,  VALUE_TIME, VALUE_TIME,
+                                           VALUE_TIME, VALUE_TIME, VALUE_INT64, VALUE_INT64};
 static const enum value_type NAME[] = {VALUE_TEXT};
 static const enum value_type ID[] = {VALUE_UUID};
 
@@ -317,6 +322,7 @@ static void queue_saved_endpoints(struct store *store, const struct facts *facts
         row_text(rows, endpoint->previous_secret);
         row_time_or_null(rows, endpoint->previous_secret.bytes != NULL, endpoint->previous_until_ms);
         row_time_or_null(rows, endpoint->failing_since_ms != 0, endpoint->failing_since_ms);
+        row_time_or_null(rows, endpoint->held_until_ms != 0, endpoint->held_until_ms);
         row_time(rows, endpoint->created_at_ms);
         row_int64(rows, endpoint->version);
         if (!is_new) {

@@ -3,7 +3,7 @@
 static const char COUNT_ENDPOINTS[] = "SELECT count(*) FROM webhook_endpoints";
 static const char SELECT_ENDPOINTS[] =
     "SELECT endpoint_id, url, description, types, status, disabled_reason, secret, previous_secret, previous_until, "
-    "failing_since, created_at, version FROM webhook_endpoints ORDER BY endpoint_id";
+    "failing_since, created_at, version, held_until FROM webhook_endpoints ORDER BY endpoint_id";
 
 bool take_job(sqlite3_stmt *statement, bool with_log, struct arena *arena, struct job **ret_job, struct fault *fault)
 {
@@ -81,6 +81,7 @@ static bool take_endpoint(sqlite3_stmt *statement, struct arena *arena, struct w
     endpoint->created_at_ms = column_int64(statement, 10);
     endpoint->version = column_int64(statement, 11);
     endpoint->loaded_version = endpoint->version;
+    endpoint->held_until_ms = column_int64(statement, 12);
     *ret_endpoint = endpoint;
     return webhook_status_parse(column_view(statement, 4), &endpoint->status) ||
            fault_set(fault, FAULT_INTERNAL, "a webhook endpoint has an unknown status");

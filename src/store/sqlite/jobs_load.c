@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "domain/claim_jobs.h"
 #include "store/sqlite/job_rows.h"
 #include "store/sqlite/jobs.h"
 #include "store/sqlite/rows.h"
@@ -236,12 +237,12 @@ static bool note_running(struct store *store, struct job_queue *queue, struct fa
     return queue->concurrency == 0 || read_by_name(store, COUNT_RUNNING, queue->name, &queue->running, fault);
 }
 
-static bool load_all_queues(struct store *store, struct facts *facts, struct job_queue **ret_all, struct fault *fault)
+static bool load_all_queues(struct store *store, struct facts *facts, struct fault *fault)
 {
-    if (!find_queue(store, ALL_QUEUES, facts, ret_all, fault)) {
+    struct job_queue *all;
+    if (!find_queue(store, ALL_QUEUES, facts, &all, fault)) {
         return false;
     }
-    struct job_queue *all = *ret_all;
     return all->concurrency == 0 || connection_read_int64(&store->writer, COUNT_ALL_RUNNING, 0, &all->running, fault);
 }
 
@@ -352,23 +353,23 @@ static bool add_due(struct store *store, struct facts *facts, const struct head_
     return true;
 }
 
-static bool load_claim(struct store *store, size_t max, struct facts *facts, struct fault *fault)
+static bool load_claim(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
 {
     struct claim_facts *claim = &facts->claim;
     struct head_list heads = {0};
-    struct job_queue *all = NULL;
+    size_t max = wanted->claim_max;
     size_t taken_over = 0;
     int64_t lease_ms = INT64_MAX;
     if (claim->jobs != NULL) {
         return true; /* loaded before */
     }
     claim->jobs = arena_array(facts->arena, max, sizeof(struct job *));
-    if (!load_all_queues(store, facts, &all, fault) || !load_heads(store, facts, &heads, fault) ||
+    if (!load_all_queues(store, facts, fault) || !load_heads(store, facts, &heads, fault) ||
         !add_lost_leases(store, facts, max, &taken_over, fault) ||
         !connection_read_int64(&store->writer, NEXT_LEASE, INT64_MAX, &lease_ms, fault)) {
         return false;
     }
-    claim->next_ms = claim_plan(heads.items, heads.count, all, max - taken_over, facts->now_ms, &claim->more);
+    claim_share(facts, wanted, heads.items, heads.count, taken_over);
     if (lease_ms > facts->now_ms && lease_ms < claim->next_ms) {
         claim->next_ms = lease_ms;
     }
@@ -557,7 +558,7 @@ bool jobs_load(struct store *store, const struct wanted *wanted, struct facts *f
 {
     return load_cached_endpoints(store, facts, fault) && load_jobs(store, wanted, facts, fault) &&
            load_queues(store, wanted, facts, fault) && load_schedules(store, wanted, facts, fault) &&
-           (wanted->claim_max == 0 || load_claim(store, wanted->claim_max, facts, fault)) &&
+           (wanted->claim_max == 0 || load_claim(store, wanted, facts, fault)) &&
            (wanted->prune.max == 0 || load_prune(store, &wanted->prune, facts, fault)) &&
            (wanted->notice.max == 0 || load_notice(store, &wanted->notice, facts, fault));
 }

@@ -26,12 +26,12 @@ static const char UPDATE_SCHEDULE[] = "UPDATE job_schedules SET queue = ?2, kind
                                       "next_run_at = ?6, version = ?7 WHERE name = ?1 AND version = ?8";
 static const char INSERT_ENDPOINT[] =
     "INSERT INTO webhook_endpoints (endpoint_id, url, description, types, status, disabled_reason, secret, "
-    "previous_secret, previous_until, failing_since, created_at, version) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    "previous_secret, previous_until, failing_since, created_at, version, held_until) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 static const char UPDATE_ENDPOINT[] =
     "UPDATE webhook_endpoints SET url = ?2, description = ?3, types = ?4, status = ?5, disabled_reason = ?6, "
-    "secret = ?7, previous_secret = ?8, previous_until = ?9, failing_since = ?10, created_at = ?11, version = ?12 "
-    "WHERE endpoint_id = ?1 AND version = ?13";
+    "secret = ?7, previous_secret = ?8, previous_until = ?9, failing_since = ?10, created_at = ?11, version = ?12, "
+    "held_until = ?13 WHERE endpoint_id = ?1 AND version = ?14";
 static const char DELETE_ENDPOINT[] = "DELETE FROM webhook_endpoints WHERE endpoint_id = ?1";
 static const char PRUNE_FINISHED[] =
     "DELETE FROM jobs WHERE job_no IN (SELECT job_no FROM jobs WHERE (state = 'completed' OR state = 'cancelled') "
@@ -254,10 +254,11 @@ static bool save_endpoint(struct store *store, const struct webhook_endpoint *en
     bind_int64_or_null(statement, 10, endpoint->failing_since_ms != 0, endpoint->failing_since_ms);
     bind_int64(statement, 11, endpoint->created_at_ms);
     bind_int64(statement, 12, endpoint->version);
+    bind_int64_or_null(statement, 13, endpoint->held_until_ms != 0, endpoint->held_until_ms);
     if (is_new) {
         return statement_run(statement, fault);
     }
-    bind_int64(statement, 13, endpoint->loaded_version);
+    bind_int64(statement, 14, endpoint->loaded_version);
     return run_guarded(statement, "webhook endpoint", fault);
 }
 
