@@ -593,13 +593,9 @@ static void a_batch_changes_all_endpoints_and_queues_that_there_are(void **state
     assert_int_equal(count_of(harness, "job_queues WHERE name LIKE 'webhook:%'"), 99);
 }
 
-static void deliveries_carry_the_numbers_of_their_events(void **state)
+static void connect_endpoint(struct harness *harness)
 {
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
     struct outcome outcome;
-    (void)make_variant(harness, "a", 10);
-    (void)place_id(harness, "c", "a", 1);
     batch_begin(harness);
     batch_load(harness);
     create_endpoint_decide(&harness->facts,
@@ -608,8 +604,13 @@ static void deliveries_carry_the_numbers_of_their_events(void **state)
                                                      .secret = TEXT_LITERAL("whsec_x")},
                            &outcome);
     batch_commit(harness);
-    change_turns(servers);
-    struct place_order_line line = {TEXT_LITERAL("a"), 9}; /* sells out, too */
+}
+
+/* With its deliveries. */
+static void place_told(struct harness *harness, const char *sku, int64_t quantity)
+{
+    struct outcome outcome;
+    struct place_order_line line = {text_from_c(sku), quantity};
     struct place_order order = {.customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
     batch_begin(harness);
     place_order_want(&order, &harness->wanted);
@@ -618,6 +619,41 @@ static void deliveries_carry_the_numbers_of_their_events(void **state)
     event_stock_thresholds(&harness->facts);
     webhooks_enqueue(&harness->facts);
     assert_ok(harness, save_and_commit(harness));
+}
+
+/* Though the one that comes second has a clock that is behind. */
+static void deliveries_of_two_servers_start_in_the_order_of_their_events(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 1000);
+    connect_endpoint(harness);
+    for (int i = 0; i < 20; i++) {
+        place_told(harness, "a", 1);
+        change_turns(servers);
+        harness_now_ms += i % 2 == 0 ? -1 : 2;
+    }
+    harness_now_ms += 1000;
+    int64_t last = 0;
+    for (int i = 0; i < 20; i++) {
+        const struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
+        assert_int_equal(outcome.job_count, 1); /* one at a time */
+        const struct job job = *outcome.jobs[0].job;
+        assert_true(job.event_sequence > last);
+        last = job.event_sequence;
+        assert_int_equal(finish(harness, &job, JOB_RESULT_DONE), JOB_ACCEPTED);
+    }
+}
+
+static void deliveries_carry_the_numbers_of_their_events(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    (void)place_id(harness, "c", "a", 1);
+    connect_endpoint(harness);
+    change_turns(servers);
+    place_told(harness, "a", 9); /* sells out, too */
     assert_int_equal(count_of(harness, "jobs j JOIN events e ON e.sequence = j.event_sequence "
                                        "WHERE e.type IN ('order.created', 'stock.sold_out')"),
                      2);
@@ -697,6 +733,7 @@ int main(void)
         WITH_TWO_SERVERS(an_order_is_told_of_once),
         WITH_TWO_SERVERS(old_rows_go_in_slices_and_leave_no_gap),
         WITH_TWO_SERVERS(a_batch_changes_all_endpoints_and_queues_that_there_are),
+        WITH_TWO_SERVERS(deliveries_of_two_servers_start_in_the_order_of_their_events),
         WITH_TWO_SERVERS(deliveries_carry_the_numbers_of_their_events),
         WITH_TWO_SERVERS(a_watch_is_told_what_another_server_made),
     };
