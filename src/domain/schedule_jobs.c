@@ -21,7 +21,10 @@ void declare_schedule_decide(struct facts *facts, const struct declare_schedule 
     bool is_same = schedule != NULL && text_equal(schedule->cron, declared->cron) &&
                    text_equal(schedule->time_zone, declared->time_zone) && text_equal(schedule->kind, declared->kind) &&
                    text_equal(schedule->queue, declared->queue);
-    if (!is_same) {
+    /* A time beyond the next one was worked out by a clock that was ahead. */
+    bool is_beyond =
+        is_same && schedule->next_run_at_ms > declared->next_run_at_ms && declared->next_run_at_ms > facts->now_ms;
+    if (!is_same || is_beyond) {
         int64_t version = schedule == NULL ? 0 : schedule->version;
         int64_t loaded_version = schedule == NULL ? 0 : schedule->loaded_version;
         schedule = arena_alloc(facts->arena, sizeof(*schedule));

@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "jobs/job_runner_state.h"
 
+#define CLOCK_STEP_MS 60000 /* schedules go by minutes: a clock that was set back by less delays none by more */
+
 /* ---- Periodic jobs ---- */
 
 static int64_t store_now_ms(const struct job_runner *runner)
@@ -56,11 +58,20 @@ static void fire(struct periodic_state *periodic)
     periodic->is_busy = job_runner_submit(runner, &periodic->task);
 }
 
+/* Since the clock was set back, due_ms may lie beyond the next time. */
+static void note_clock(struct periodic_state *periodic)
+{
+    int64_t now_ms = store_now_ms(periodic->runner);
+    periodic->is_declared = periodic->is_declared && now_ms > periodic->clock_ms - CLOCK_STEP_MS;
+    periodic->clock_ms = now_ms;
+}
+
 static int64_t one_turn(struct periodic_state *periodic, int64_t now_us)
 {
     if (periodic->is_busy) {
         return INT64_MAX;
     }
+    note_clock(periodic);
     if (now_us < periodic->ask_us) {
         return periodic->ask_us;
     }

@@ -50,7 +50,8 @@ struct periodic_state {
     bool is_declared;
     bool is_busy; /* the task is under way */
     int64_t due_ms;
-    int64_t ask_us; /* not before */
+    int64_t clock_ms; /* what the store's clock showed, when it was last looked at */
+    int64_t ask_us;   /* not before */
 };
 
 struct job_runner {

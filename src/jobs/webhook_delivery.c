@@ -222,13 +222,12 @@ static void on_answered(void *context, const struct http_client_result *result)
 }
 
 /* With both secrets while there are two. */
-static bool sign(struct webhook_sender *sender, const struct webhook_endpoint *endpoint, struct text id,
-                 int64_t timestamp_s, struct text body, char ret_signature[WEBHOOK_SIGNATURE_LENGTH_MAX + 1])
+static bool sign(const struct webhook_endpoint *endpoint, struct text id, int64_t now_ms, struct text body,
+                 char ret_signature[WEBHOOK_SIGNATURE_LENGTH_MAX + 1])
 {
-    int64_t now_ms = sender->options.ops->now(sender->options.store);
     const struct text secrets[WEBHOOK_SECRETS_MAX] = {endpoint->secret, endpoint->previous_secret};
     bool has_previous = endpoint->previous_secret.bytes != NULL && endpoint->previous_until_ms > now_ms;
-    return webhook_signature_make(secrets, has_previous ? 2 : 1, id, timestamp_s, body, ret_signature);
+    return webhook_signature_make(secrets, has_previous ? 2 : 1, id, now_ms / 1000, body, ret_signature);
 }
 
 static void post(struct webhook_sender *sender, struct job_run *run, const struct webhook_endpoint *endpoint,
@@ -237,11 +236,11 @@ static void post(struct webhook_sender *sender, struct job_run *run, const struc
     char id[UUID_TEXT_LENGTH + 1];
     char timestamp[24];
     char signature[WEBHOOK_SIGNATURE_LENGTH_MAX + 1];
-    int64_t now_s = clock_unix_ms() / 1000; /* the receiver compares it with its own clock */
+    int64_t now_ms = sender->options.ops->now(sender->options.store); /* a server's own may be off */
     struct text body = make_body(run, event);
     uuid_format(event == NULL ? job_run_job(run)->id : event->id, id);
-    (void)snprintf(timestamp, sizeof(timestamp), "%lld", (long long)now_s);
-    if (!sign(sender, endpoint, text_from_c(id), now_s, body, signature)) {
+    (void)snprintf(timestamp, sizeof(timestamp), "%lld", (long long)(now_ms / 1000));
+    if (!sign(endpoint, text_from_c(id), now_ms, body, signature)) {
         finish(run, JOB_RESULT_FAILED, "the endpoint's secret cannot be used");
         return;
     }

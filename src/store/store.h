@@ -182,8 +182,8 @@ struct store_ops {
     void (*batch_rollback)(struct store *store);
     /* The earliest deadline of a payment there is, INT64_MAX where none. Outside a batch. */
     bool (*next_due)(struct store *store, int64_t *ret_due_ms, struct fault *fault) MUST_USE;
-    /* Housekeeping between batches (checkpoints, pruning), bounded to a few milliseconds a call; idle: nothing waits.
-     * *ret_more: call again soon. */
+    /* Housekeeping between batches (checkpoints, pruning; what a clock that was far ahead has put off is recalled once
+     * it is put right), bounded to a few milliseconds a call; idle: nothing waits. *ret_more: call again soon. */
     bool (*maintain)(struct store *store, bool idle, bool *ret_more, struct fault *fault) MUST_USE;
     void (*stats)(struct store *store, struct store_stats *ret_stats); /* any thread */
 

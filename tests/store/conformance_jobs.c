@@ -8,6 +8,7 @@
 #include "harness_jobs.h"
 
 #define LEASE_MS 30000
+#define HOUR_MS (INT64_C(60) * 60 * 1000)
 
 /* A store that is shared looks from the front only as often as that is cheap: on a busy machine what was not known
  * before is found a little later. */
@@ -363,6 +364,32 @@ static void a_lease_that_ran_out_is_taken_over_and_its_holder_fenced(void **stat
     assert_int_equal(read_job(harness, id)->state, JOB_COMPLETED);
 }
 
+static void what_a_clock_that_was_ahead_put_off_does_not_wait_for_it(void **state)
+{
+    struct harness *harness = *state;
+    harness_now_ms += HOUR_MS;
+    struct uuid failed = enqueue_at(harness, "failed", 5, 0);
+    struct outcome outcome = claim_soon(harness, 1);
+    const struct job tried = *outcome.jobs[0].job;
+    assert_int_equal(finish(harness, &tried, JOB_RESULT_FAILED), JOB_ACCEPTED);
+    struct uuid lost = enqueue_at(harness, "lost", 5, 0);
+    outcome = claim_soon(harness, 1);
+    assert_claimed(&outcome, &lost, 1);
+    struct uuid waiting = enqueue_at(harness, "waiting", 5, 0);
+    int64_t later_ms = harness_now_ms + 1;
+    struct uuid later = enqueue_at(harness, "later", 5, later_ms);
+
+    harness_set_clock_back(harness, HOUR_MS);
+    assert_int_equal(read_job(harness, failed)->run_at_ms, harness_now_ms);
+    assert_int_equal(read_job(harness, waiting)->run_at_ms, harness_now_ms);
+    assert_int_equal(read_job(harness, later)->run_at_ms, later_ms); /* as it was asked for */
+    assert_int_equal(read_job(harness, lost)->lease_until_ms, harness_now_ms + LEASE_MS);
+    assert_int_equal(claim_soon(harness, 10).job_count, 2);
+    harness_now_ms += LEASE_MS;
+    outcome = claim_soon(harness, 1);
+    assert_true(outcome.jobs[0].was_taken_over);
+}
+
 static void a_claim_says_when_a_lease_runs_out(void **state)
 {
     struct harness *harness = *state;
@@ -567,6 +594,7 @@ const struct CMUnitTest CONFORMANCE_JOB_TESTS[] = {
     ON_FRESH_STORE(all_queues_together_run_as_many_as_their_limit),
     ON_FRESH_STORE(a_used_up_rate_says_when_the_next_may_start),
     ON_FRESH_STORE(a_lease_that_ran_out_is_taken_over_and_its_holder_fenced),
+    ON_FRESH_STORE(what_a_clock_that_was_ahead_put_off_does_not_wait_for_it),
     ON_FRESH_STORE(a_claim_says_when_a_lease_runs_out),
     ON_FRESH_STORE(two_thousand_jobs_are_claimed_in_slices_once_each),
     ON_FRESH_STORE(a_key_is_scheduled_once_and_free_again_when_its_job_runs),

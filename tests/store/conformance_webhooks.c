@@ -286,6 +286,24 @@ static void orders_of_one_deadline_are_told_of_once_each_over_several_slices(voi
     assert_audit_clean(harness);
 }
 
+static void notices_go_on_once_a_clock_that_was_ahead_is_put_right(void **state)
+{
+    struct harness *harness = *state;
+    const int64_t ahead_ms = 3600000;
+    (void)make_variant(harness, "a", 10);
+    harness_now_ms += ahead_ms;
+    (void)place_id(harness, "c", "a", 1); /* for 900 seconds */
+    harness_now_ms += 900000 - LEAD_MS;
+    assert_int_equal(notify(harness, true).count, 1);
+    harness_set_clock_back(harness, ahead_ms);
+    (void)place_id(harness, "c", "a", 1);
+    assert_int_equal(notify(harness, true).count, 0);
+    harness_now_ms += 900000 - LEAD_MS;
+    assert_int_equal(notify(harness, true).count, 1);
+    assert_int_equal(notify(harness, true).count, 0);
+    assert_audit_clean(harness);
+}
+
 /* ---- Old rows ---- */
 
 static struct outcome prune(struct harness *harness, struct prune_wanted wanted, bool commits)
@@ -412,6 +430,7 @@ const struct CMUnitTest CONFORMANCE_WEBHOOK_TESTS[] = {
     ON_FRESH_STORE(an_endpoint_that_is_rolled_back_or_deleted_is_gone),
     ON_FRESH_STORE(a_delivery_has_the_number_of_its_event),
     ON_FRESH_STORE(orders_of_one_deadline_are_told_of_once_each_over_several_slices),
+    ON_FRESH_STORE(notices_go_on_once_a_clock_that_was_ahead_is_put_right),
     ON_FRESH_STORE(finished_jobs_go_by_age_a_slice_at_a_time),
     ON_FRESH_STORE(finished_jobs_go_by_number_the_oldest_first),
     ON_FRESH_STORE(old_events_go_but_for_the_last),

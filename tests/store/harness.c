@@ -89,6 +89,16 @@ void harness_reopen(struct harness *harness)
     open_store(harness);
 }
 
+void harness_set_clock_back(struct harness *harness, int64_t ms)
+{
+    harness_now_ms -= ms;
+    batch_begin(harness);
+    harness->ops->batch_rollback(harness->store);
+    for (bool more = true; more;) {
+        assert_ok(harness, harness->ops->maintain(harness->store, true, &more, &harness->fault));
+    }
+}
+
 uint64_t harness_random(struct harness *harness, uint64_t below)
 {
     uint64_t mixed = harness->random_state += UINT64_C(0x9e3779b97f4a7c15);

@@ -41,6 +41,7 @@ int64_t harness_clock(void);
 struct harness *harness_open(const struct store_under_test *under_test);
 void harness_close(struct harness *harness);
 void harness_reopen(struct harness *harness); /* closes the store as a clean stop does, and opens it again */
+void harness_set_clock_back(struct harness *harness, int64_t ms); /* and the store sees it, and keeps house */
 uint64_t harness_random(struct harness *harness, uint64_t below);
 struct text harness_text(struct harness *harness, const char *format, ...) PRINTF_LIKE(2, 3); /* lives with the test */
 

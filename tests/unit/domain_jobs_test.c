@@ -216,6 +216,24 @@ static void a_schedule_fires_once_whoever_asks(void **state)
     assert_int_equal(shop->facts.new_jobs.count, 1);
 }
 
+static void a_schedule_that_a_clock_ahead_has_moved_on_comes_back(void **state)
+{
+    struct shop *shop = *state;
+    struct outcome outcome;
+    struct job_schedule schedule = {.name = TEXT_LITERAL("s"),
+                                    .queue = TEXT_LITERAL("q"),
+                                    .kind = TEXT_LITERAL("k"),
+                                    .cron = TEXT_LITERAL("* * * * *"),
+                                    .time_zone = TEXT_LITERAL("UTC")};
+    static const int64_t declared_ms[] = {3600000, 3660000, 0, 60000};
+    static const int64_t next_ms[] = {3600000, 3600000, 3600000 /* due is no next time */, 60000};
+    for (int i = 0; i < 4; i++) {
+        schedule.next_run_at_ms = SHOP_NOW_MS + declared_ms[i];
+        declare_schedule_decide(&shop->facts, &(struct declare_schedule){.schedule = &schedule}, &outcome);
+        assert_int_equal(outcome.next_ms, SHOP_NOW_MS + next_ms[i]);
+    }
+}
+
 static void backoff_doubles_up_to_its_limit_and_half_of_it_is_jitter(void **state)
 {
     (void)state;
@@ -255,6 +273,7 @@ int main(void)
         IN_SHOP(a_key_is_scheduled_once_and_refused_kept_or_replaced),
         IN_SHOP(each_state_allows_what_makes_sense),
         IN_SHOP(a_schedule_fires_once_whoever_asks),
+        IN_SHOP(a_schedule_that_a_clock_ahead_has_moved_on_comes_back),
         IN_SHOP(backoff_doubles_up_to_its_limit_and_half_of_it_is_jitter),
         IN_SHOP(a_log_keeps_its_newest_lines),
     };

@@ -37,7 +37,10 @@ void store_set_clock(struct store *store, int64_t database_unix_us)
 int64_t store_advance(struct store *store)
 {
     int64_t now_ms = postgres_now(store);
-    if (store->now_ms < now_ms || store->now_ms - now_ms > CLOCK_STEP_KEPT_MS) {
+    if (store->now_ms - now_ms > CLOCK_STEP_KEPT_MS) {
+        store->clock_ahead_ms = store->now_ms - now_ms;
+        store->now_ms = now_ms;
+    } else if (store->now_ms < now_ms) {
         store->now_ms = now_ms;
     }
     return store->now_ms;

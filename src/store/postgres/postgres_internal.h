@@ -63,6 +63,7 @@ struct store {
     size_t counted;              /* where in the exchange under way the commit's results are: counters, ... */
     size_t looked;               /* ... and deadlines */
     int64_t now_ms;              /* the last `now` given out */
+    int64_t clock_ahead_ms;      /* the clock was so far ahead, and what it put off is to be recalled; 0: it was not */
     struct due_list due;
     struct head_memory *heads; /* jobs.h */
     struct prune_look prune;

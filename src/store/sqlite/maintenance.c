@@ -8,6 +8,17 @@
 #define PRUNE_ROUND_MS (INT64_C(60) * 60 * 1000)
 #define GATE_HOLD_US INT64_C(1000000)   /* how long new reads may be held: most reads inside end far sooner */
 #define GATE_PAUSE_US INT64_C(10000000) /* before it is tried again, where some read was longer */
+#define RECALL_ROWS 10000
+
+/* ?1: now; ?2: how far the clock was ahead, or how many. Jobs for whose time nobody asked: it was that at which they were
+ * queued, or the end of a pause. */
+static const char RECALL_JOBS[] =
+    "UPDATE jobs SET run_at = ?1 WHERE job_no IN (SELECT job_no FROM jobs "
+    "WHERE state = 'scheduled' AND run_at > ?1 AND (run_at = created_at OR started_at > ?1) "
+    "LIMIT ?2)";
+static const char RECALL_LEASES[] =
+    "UPDATE jobs SET lease_until = lease_until - ?2 WHERE state = 'running' AND lease_until > ?1 + ?2";
+static const char RECALL_NOTICES[] = "UPDATE payment_notices SET expires_at = expires_at - ?2 WHERE expires_at > ?1";
 
 /* Copies what readers allow of the log into the database; never waits for them. */
 static bool checkpoint(struct store *store, struct fault *fault)
@@ -80,19 +91,62 @@ static bool hold_reads_if_due(struct store *store, bool *ret_more, struct fault 
     return ok;
 }
 
-static bool prune_slice(struct store *store, int64_t now_ms, bool *ret_more, struct fault *fault)
+typedef bool run_in_slice(struct store *store, int64_t now_ms, bool *ret_more, struct fault *fault);
+
+static bool run_slice(struct store *store, run_in_slice *run, int64_t now_ms, bool *ret_more, struct fault *fault)
 {
     struct fault ignored;
     if (!connection_run(&store->writer, "BEGIN IMMEDIATE", fault)) {
         return false;
     }
-    bool ok =
-        idempotency_prune(&store->writer, store->prune_before_ms, now_ms + store->idempotency_ms, ret_more, fault) &&
-        connection_run(&store->writer, "COMMIT", fault);
+    bool ok = run(store, now_ms, ret_more, fault) && connection_run(&store->writer, "COMMIT", fault);
     if (!ok && sqlite3_get_autocommit(store->writer.database) == 0) {
         (void)!connection_run(&store->writer, "ROLLBACK", &ignored);
     }
-    return ok && deferred_index_look_first(store->indexes[IDEMPOTENCY_BY_KEY], &store->writer, fault);
+    return ok;
+}
+
+static bool recall(struct store *store, const char *sql, int64_t now_ms, int64_t number, struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    if (!connection_prepare(&store->writer, sql, &statement, fault)) {
+        return false;
+    }
+    bind_int64(statement, 1, now_ms);
+    bind_int64(statement, 2, number);
+    return statement_run(statement, fault);
+}
+
+static bool recall_slice(struct store *store, int64_t now_ms, bool *ret_more, struct fault *fault)
+{
+    if (!recall(store, RECALL_JOBS, now_ms, RECALL_ROWS, fault)) {
+        return false;
+    }
+    *ret_more = sqlite3_changes(store->writer.database) == RECALL_ROWS;
+    return *ret_more || (recall(store, RECALL_LEASES, now_ms, store->clock_ahead_ms, fault) &&
+                         recall(store, RECALL_NOTICES, now_ms, store->clock_ahead_ms, fault));
+}
+
+/* What was put off by a clock that was far ahead and has been put right would wait until it is as late again. The
+ * deadlines of orders stay: customers were told of them. */
+static bool recall_if_due(struct store *store, bool *ret_more, struct fault *fault)
+{
+    bool more = false;
+    if (store->clock_ahead_ms == 0 || !store_try_lock_writing(store)) {
+        return true;
+    }
+    bool ok = run_slice(store, recall_slice, store->unix_ms(), &more, fault);
+    store_unlock_writing(store);
+    if (ok && !more) {
+        store->clock_ahead_ms = 0;
+    }
+    *ret_more = *ret_more || more;
+    return ok;
+}
+
+static bool prune_slice(struct store *store, int64_t now_ms, bool *ret_more, struct fault *fault)
+{
+    return idempotency_prune(&store->writer, store->prune_before_ms, now_ms + store->idempotency_ms, ret_more, fault);
 }
 
 /* One slice a call. A round forgets all keys that are old enough and happens every hour: when nothing waits, or, where
@@ -108,7 +162,8 @@ static bool prune_if_due(struct store *store, bool idle, bool *ret_more, struct 
         store->prune_before_ms = now_ms - store->idempotency_ms;
     }
     bool more = false;
-    bool ok = prune_slice(store, now_ms, &more, fault);
+    bool ok = run_slice(store, prune_slice, now_ms, &more, fault) &&
+              deferred_index_look_first(store->indexes[IDEMPOTENCY_BY_KEY], &store->writer, fault);
     store_unlock_writing(store);
     store->prune_round = ok && more;
     if (store->prune_round) {
@@ -141,8 +196,8 @@ bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct faul
     bool more = false;
     assert(!store->in_batch);
     if (!store_get_ready(store, fault) || !checkpoint_if_due(store, idle, fault) ||
-        !hold_reads_if_due(store, &more, fault) || !prune_if_due(store, idle, &more, fault) ||
-        !recount_if_due(store, fault)) {
+        !hold_reads_if_due(store, &more, fault) || !recall_if_due(store, &more, fault) ||
+        !prune_if_due(store, idle, &more, fault) || !recount_if_due(store, fault)) {
         return false;
     }
     *ret_more = more;

@@ -69,6 +69,7 @@ bool store_get_ready(struct store *store, struct fault *fault)
      * order in which orders were placed. */
     int64_t clock_ms = store->unix_ms();
     store->now_ms = newest_ms >= clock_ms && newest_ms - clock_ms < CLOCK_STEP_KEPT_MS ? newest_ms + 1 : 0;
+    store->clock_ahead_ms = newest_ms - clock_ms >= CLOCK_STEP_KEPT_MS ? newest_ms - clock_ms : 0;
     atomic_store_explicit(&store->live_holds, holds, memory_order_relaxed);
     store->prune_round_at_ms = clock_ms;
     store->ready = true;

@@ -36,7 +36,8 @@ struct store {
     struct connection writer;
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
-    int64_t now_ms; /* the last `now` given out */
+    int64_t now_ms;         /* the last `now` given out */
+    int64_t clock_ahead_ms; /* the clock was so far ahead, and what it put off is to be recalled; 0: it was not */
     struct variant_cache *variants;
     int64_t data_version;         /* moves when another process has written: what the cache knows is old then */
     bool recount_holds;           /* because another process wrote */
