@@ -122,7 +122,7 @@ bool job_reads_queues(const struct store_ops *ops, struct reader *reader, struct
 {
     struct queue_row *found = NULL;
     size_t count = 0;
-    if (!ops->read_queues(reader, arena, now_ms, &found, &count, fault)) {
+    if (!ops->read_queues(reader, arena, QUEUE_COUNTS, now_ms, &found, &count, fault)) {
         return false;
     }
     job_reads_add_up(found, count);

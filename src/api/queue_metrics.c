@@ -1,9 +1,11 @@
 #include "api/queue_metrics.h"
 
+#include "base/clock.h"
 #include "base/metrics.h"
 
 #define TEXT_BYTES_MAX ((size_t)1024 * 1024)
 #define ARENA_CHUNK_BYTES 16384
+#define READ_SHARE 20 /* counting takes a twentieth of a reader's time at most */
 
 void queue_metrics_init(struct queue_metrics *metrics)
 {
@@ -28,13 +30,12 @@ static size_t without_all(struct queue_row *rows, size_t count)
 static void write_counts(const struct queue_row *rows, size_t count, struct buffer *out)
 {
     static const char NAME[] = "holdfast_jobs";
-    static const enum job_state STATES[] = {JOB_SCHEDULED, JOB_RUNNING, JOB_DEAD};
     metrics_write_head(out, NAME, "gauge", "Jobs by queue and state; the queue orders has the payment timeouts.");
     for (size_t i = 0; i < count; i++) {
-        for (size_t j = 0; j < sizeof(STATES) / sizeof(STATES[0]); j++) {
+        for (int state = 0; state < JOB_STATE_COUNT; state++) {
             buffer_append_format(out, "%s{queue=\"%.*s\",state=\"%s\"} %lld\n", NAME, (int)rows[i].queue.name.length,
-                                 rows[i].queue.name.bytes, job_state_name(STATES[j]),
-                                 (long long)rows[i].counts[STATES[j]]);
+                                 rows[i].queue.name.bytes, job_state_name((enum job_state)state),
+                                 (long long)rows[i].counts[state]);
         }
     }
 }
@@ -71,9 +72,10 @@ static bool run_read(struct read_task *task, const struct store_ops *ops, struct
 void queue_metrics_read(struct queue_metrics *metrics, struct reader_pool *readers,
                         const struct payment_timeouts *timeouts, int64_t now_ms)
 {
-    if (metrics->is_reading) {
+    if (metrics->is_reading || clock_monotonic_us() < metrics->read_again_us) {
         return;
     }
+    metrics->read_us = clock_monotonic_us();
     metrics->task = (struct read_task){.run = run_read, .context = metrics};
     metrics->timeouts = *timeouts;
     metrics->now_ms = now_ms;
@@ -82,15 +84,25 @@ void queue_metrics_read(struct queue_metrics *metrics, struct reader_pool *reade
 
 void queue_metrics_completed(struct queue_metrics *metrics)
 {
-    struct buffer before = metrics->shown;
-    metrics->shown = metrics->made;
-    metrics->made = before;
+    int64_t now_us = clock_monotonic_us();
+    if (metrics->task.ok) { /* else what was there before is shown on, with its age */
+        struct buffer before = metrics->shown;
+        metrics->shown = metrics->made;
+        metrics->made = before;
+        metrics->shown_us = metrics->read_us;
+    }
+    metrics->read_again_us = now_us + READ_SHARE * (now_us - metrics->read_us);
     metrics->is_reading = false;
 }
 
 void queue_metrics_write(const struct queue_metrics *metrics, struct buffer *out)
 {
+    static const char AGE[] = "holdfast_jobs_counted_seconds_ago";
     buffer_append_text(out, buffer_text(&metrics->shown));
+    if (metrics->shown_us != 0) {
+        metrics_write_head(out, AGE, "gauge", "How old these figures are.");
+        buffer_append_format(out, "%s %.3f\n", AGE, (double)(clock_monotonic_us() - metrics->shown_us) / 1e6);
+    }
 }
 
 void queue_metrics_done(struct queue_metrics *metrics)

@@ -13,8 +13,11 @@ struct queue_metrics {
     bool is_reading;
     struct payment_timeouts timeouts; /* the read's input */
     int64_t now_ms;
-    struct buffer made;  /* by the read, to take the place of `shown` */
-    struct buffer shown; /* empty: the last read failed */
+    struct buffer made;    /* by the read, to take the place of `shown` */
+    struct buffer shown;   /* by the last one that went well */
+    int64_t read_us;       /* when the last read began, ... */
+    int64_t shown_us;      /* and the one that is shown; 0: none yet */
+    int64_t read_again_us; /* not before */
 };
 
 void queue_metrics_init(struct queue_metrics *metrics);

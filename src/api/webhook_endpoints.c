@@ -136,7 +136,8 @@ static bool load_endpoints(struct call *call, const struct store_ops *ops, struc
     struct arena *arena = call->request->arena;
     *ret_endpoints = (struct endpoints){0};
     return ops->read_endpoints(reader, arena, &ret_endpoints->items, &ret_endpoints->count, fault) &&
-           ops->read_queues(reader, arena, 0, &ret_endpoints->queues, &ret_endpoints->queue_count, fault);
+           ops->read_queues(reader, arena, QUEUE_SETTINGS, 0, &ret_endpoints->queues, &ret_endpoints->queue_count,
+                            fault);
 }
 
 static void show_endpoint(struct call *call, const struct endpoints *endpoints, const struct webhook_endpoint *endpoint)

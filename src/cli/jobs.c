@@ -252,7 +252,8 @@ static bool read_all_queues(const struct database *database, struct reader *read
     if (!database->ops->next_due(database->store, &next_due_ms, fault)) {
         return false;
     }
-    if (!database->ops->read_queues(reader, arena, database->ops->now(database->store), &rows, &count, fault)) {
+    if (!database->ops->read_queues(reader, arena, QUEUE_COUNTS, database->ops->now(database->store), &rows, &count,
+                                    fault)) {
         return false;
     }
     job_reads_add_up(rows, count);

@@ -44,6 +44,7 @@ static void schedule_again(struct facts *facts, struct job *job, const struct jo
     }
     if (result->kind == JOB_RESULT_GIVEN_BACK) {
         job_give_back(job, facts->now_ms);
+        job->run_at_ms = result->retry_in_ms > 0 ? facts->now_ms + result->retry_in_ms : job->run_at_ms;
     } else {
         job_reschedule(job, facts->now_ms + result->retry_in_ms, arena_text(facts->arena, result->error));
     }
@@ -51,17 +52,32 @@ static void schedule_again(struct facts *facts, struct job *job, const struct jo
     facts_note_job_at(facts, job->run_at_ms);
 }
 
+static bool has_room(const struct facts *facts, const struct job *job)
+{
+    const struct job_queue *queue = facts_queue(facts, job->queue);
+    const struct job_queue *all = facts_queue(facts, ALL_QUEUES);
+    return (queue == NULL || job_queue_room(queue, facts->now_ms) > 0) &&
+           (all == NULL || job_queue_room(all, facts->now_ms) > 0);
+}
+
+static bool is_stopped(const struct facts *facts, const struct job *job)
+{
+    const struct job_queue *queue = facts_queue(facts, job->queue);
+    const struct job_queue *all = facts_queue(facts, ALL_QUEUES);
+    return (queue != NULL && queue->is_paused) || (all != NULL && all->is_paused) ||
+           webhooks_closed_until(facts, job->queue) > facts->now_ms;
+}
+
 /* A job whose lease ran out goes to whoever asks, unless that was its last attempt, or nothing of its queue may start:
  * then it waits with the others. */
 static bool take_over(struct facts *facts, struct job *job, int64_t lease_ms)
 {
-    const struct job_queue *queue = facts_queue(facts, job->queue);
     job->last_error = LEASE_LOST;
     if (job->attempt >= job->max_attempts) {
         job_die(job, facts->now_ms, LEASE_LOST);
         return false;
     }
-    if ((queue != NULL && queue->is_paused) || webhooks_closed_until(facts, job->queue) > facts->now_ms) {
+    if (is_stopped(facts, job)) {
         schedule_again(facts, job, &(struct job_result){.kind = JOB_RESULT_FAILED, .error = LEASE_LOST});
         return false;
     }
@@ -99,12 +115,15 @@ void claim_jobs_decide(struct facts *facts, const struct claim_jobs *command, st
     for (size_t i = 0; i < claim->count && ret_outcome->job_count < command->max; i++) {
         struct job *job = claim->jobs[i];
         bool lease_ran_out = job->state == JOB_RUNNING && job->lease_until_ms <= facts->now_ms;
-        /* Another command of this batch may have got at it first. */
-        if (!lease_ran_out && (job->state != JOB_SCHEDULED || job->run_at_ms > facts->now_ms)) {
+        /* Another command of this batch may have got at it first, or at its queue. */
+        bool may_start = job->state == JOB_SCHEDULED && job->run_at_ms <= facts->now_ms && has_room(facts, job);
+        if (!lease_ran_out && !may_start) {
             continue;
         }
         facts->change_count++;
+        ret_outcome->changed = true;
         if (lease_ran_out && !take_over(facts, job, command->lease_ms)) {
+            ret_outcome->count += job->state == JOB_DEAD;
             continue;
         }
         if (!lease_ran_out) {
@@ -112,7 +131,6 @@ void claim_jobs_decide(struct facts *facts, const struct claim_jobs *command, st
         }
         ret_outcome->jobs[ret_outcome->job_count++] =
             (struct outcome_job){.job = job_snapshot(facts->arena, job), .was_taken_over = lease_ran_out};
-        ret_outcome->changed = true;
     }
     const struct job_queue *all = facts_queue(facts, ALL_QUEUES);
     ret_outcome->next_ms = claim->next_ms;

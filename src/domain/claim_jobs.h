@@ -18,7 +18,7 @@ enum job_result_kind {
     JOB_RESULT_FAILED,    /* to be tried again in retry_in_ms, where an attempt is left */
     JOB_RESULT_HOPELESS,  /* dead, whatever attempts are left */
     JOB_RESULT_DROPPED,   /* cancelled: what it is about is not there any more */
-    JOB_RESULT_GIVEN_BACK /* the attempt does not count: the worker stops */
+    JOB_RESULT_GIVEN_BACK /* the attempt does not count: the worker stops, or lacks something; again in retry_in_ms */
 };
 
 /* What a delivery says of its endpoint. */
@@ -59,7 +59,7 @@ struct renew_jobs {
  * died. Queues of endpoints that want nothing now are closed. Sets facts->claim.next_ms and .more. */
 void claim_share(struct facts *facts, const struct wanted *wanted, struct claim_head *heads, size_t count,
                  size_t taken_over);
-/* OUTCOME_JOBS_CLAIMED: jobs are those that are the worker's now (was_taken_over: from one whose lease ran out); next_ms
+/* OUTCOME_JOBS_CLAIMED: count says how many died with their lease, their attempts used up; jobs are those that are the worker's now (was_taken_over: from one whose lease ran out); next_ms
  * is when to ask again, and `more` that it is worth while at once. */
 void claim_jobs_want(const struct claim_jobs *command, struct wanted *wanted);
 void claim_jobs_decide(struct facts *facts, const struct claim_jobs *command, struct outcome *ret_outcome);

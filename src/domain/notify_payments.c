@@ -7,10 +7,12 @@ void notify_payments_want(const struct notify_payments *command, struct wanted *
     wanted->notice = command->wanted;
 }
 
-/* A hold that was never longer than the notice gets none: its customer has only just been told. */
+/* A hold that was never longer than the notice gets none: its customer has only just been told. Nor does one that was
+ * extended in this batch: its time comes. */
 static bool deserves_notice(const struct facts *facts, const struct order *order, int64_t lead_ms)
 {
-    return order_is_live(order, facts->now_ms) && order->expires_at_ms - order->created_at_ms > lead_ms;
+    return order_is_live(order, facts->now_ms) && order->expires_at_ms - order->created_at_ms > lead_ms &&
+           order->expires_at_ms == order->loaded_expires_at_ms;
 }
 
 void notify_payments_decide(struct facts *facts, const struct notify_payments *command, struct outcome *ret_outcome)

@@ -55,6 +55,8 @@ void fire_schedule_decide(struct facts *facts, const struct fire_schedule *comma
     if (schedule->next_run_at_ms == command->due_ms && command->due_ms <= facts->now_ms) {
         (void)job_enqueue(facts, &(struct new_job){.queue = schedule->queue,
                                                    .kind = schedule->kind,
+                                                   .key = schedule->name, /* while its queue stands still, one waits */
+                                                   .on_key = JOB_KEY_KEEP,
                                                    .priority = JOB_PRIORITY_DEFAULT,
                                                    .max_attempts = SCHEDULED_ATTEMPTS_MAX});
         schedule->next_run_at_ms = command->next_ms;

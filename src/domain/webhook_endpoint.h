@@ -48,6 +48,7 @@ struct webhook_endpoint {
     int64_t version;
 
     int64_t loaded_version; /* 0: new */
+    bool is_touched;        /* how it fares has changed, which leaves its version: to be saved */
     bool is_deleted;
 };
 

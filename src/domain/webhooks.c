@@ -25,6 +25,13 @@ static void change(struct facts *facts, struct webhook_endpoint *endpoint)
     facts->change_count++;
 }
 
+/* How it fares is nothing that anybody sets: the version that clients go by stays. */
+static void touch(struct facts *facts, struct webhook_endpoint *endpoint)
+{
+    endpoint->is_touched = true;
+    facts->change_count++;
+}
+
 /* The endpoint's queue, which was wanted; made where there is none. */
 static struct job_queue *queue_of(struct facts *facts, const struct webhook_endpoint *endpoint)
 {
@@ -119,7 +126,7 @@ static bool is_same(const struct webhook_endpoint *one, const struct webhook_end
                                     ? one->description.bytes == other->description.bytes
                                     : text_equal(one->description, other->description);
     return text_equal(one->url, other->url) && has_same_description && one->types == other->types &&
-           one->status == other->status && one->held_until_ms == other->held_until_ms;
+           one->status == other->status;
 }
 
 void update_endpoint_decide(struct facts *facts, const struct update_endpoint *command, struct outcome *ret_outcome)
@@ -138,6 +145,7 @@ void update_endpoint_decide(struct facts *facts, const struct update_endpoint *c
     if (command->url.bytes != NULL) {
         endpoint->url = arena_text(facts->arena, command->url);
         endpoint->held_until_ms = 0;
+        touch(facts, endpoint);
         facts_note_job_at(facts, facts->now_ms);
     }
     if (command->has_description) {
@@ -352,7 +360,7 @@ void webhooks_open(struct facts *facts, struct text queue)
     if (endpoint != NULL && endpoint->held_until_ms != 0) {
         endpoint->held_until_ms = 0;
         facts_note_job_at(facts, facts->now_ms);
-        change(facts, endpoint);
+        touch(facts, endpoint);
     }
 }
 
@@ -370,7 +378,7 @@ static void note_failure(struct facts *facts, struct webhook_endpoint *endpoint,
     if (hold_ms > 0) {
         endpoint->held_until_ms = facts->now_ms + hold_ms;
     }
-    change(facts, endpoint);
+    touch(facts, endpoint);
 }
 
 void webhooks_note_health(struct facts *facts, const struct job_result *result)
@@ -390,7 +398,7 @@ void webhooks_note_health(struct facts *facts, const struct job_result *result)
         if (endpoint->failing_since_ms != 0 || endpoint->held_until_ms != 0) {
             endpoint->failing_since_ms = 0;
             endpoint->held_until_ms = 0;
-            change(facts, endpoint);
+            touch(facts, endpoint);
         }
     } else if (result->health == ENDPOINT_GONE) {
         disable(facts, endpoint, REASON_GONE);

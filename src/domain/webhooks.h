@@ -7,7 +7,7 @@
 #include "domain/outcome.h"
 #include "domain/version_condition.h"
 
-enum { WEBHOOK_ATTEMPTS_DEFAULT = 15 };
+enum { WEBHOOK_ATTEMPTS_DEFAULT = 18 };
 #define WEBHOOK_DISABLE_AFTER_MS_DEFAULT (INT64_C(5) * 24 * 60 * 60 * 1000)
 #define WEBHOOK_TEST_TYPE "webhook.test"
 

@@ -48,7 +48,7 @@ static void on_written(struct job_task *task)
     runner->is_writing = false;
     if (outcome->code == OUTCOME_JOBS_FINISHED) {
         drop_written(runner, outcome);
-        runner->write_max = RESULTS_MAX;
+        runner->write_max = runner->write_max < RESULTS_MAX / 2 ? runner->write_max * 2 : RESULTS_MAX;
         runner->claim_us = 0; /* others of a limited queue may start */
         return;
     }
@@ -57,8 +57,11 @@ static void on_written(struct job_task *task)
         drop_written(runner, NULL);
         return;
     }
-    runner->write_max = outcome->code == OUTCOME_INTERNAL_ERROR ? 1 : RESULTS_MAX;
-    runner->write_us = clock_monotonic_us() + RETRY_US;
+    if (outcome->code == OUTCOME_INTERNAL_ERROR) {
+        runner->write_max = (task->command.input.finish_jobs.count + 1) / 2; /* one of them is the culprit */
+    } else {
+        runner->write_us = clock_monotonic_us() + RETRY_US;
+    }
     put_back(runner);
 }
 

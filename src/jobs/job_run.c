@@ -161,7 +161,8 @@ static void log_failure(struct job_run *run, const struct job_finish *finish)
 static int64_t retry_in_ms(struct job_run *run, const struct job_finish *finish)
 {
     int64_t backoff_ms = job_backoff_ms(&run->kind->kind.retry, run->job.attempt, runner_jitter(run->runner));
-    return finish->retry_in_ms > backoff_ms ? finish->retry_in_ms : backoff_ms;
+    bool is_longer = finish->retry_in_ms > backoff_ms || finish->kind == JOB_RESULT_GIVEN_BACK;
+    return is_longer ? finish->retry_in_ms : backoff_ms;
 }
 
 void job_run_finish(struct job_run *run, const struct job_finish *finish)

@@ -37,7 +37,7 @@ void *job_run_state(const struct job_run *run);
 struct job_finish {
     enum job_result_kind kind;
     struct text error;   /* of all but DONE and GIVEN_BACK; copied */
-    int64_t retry_in_ms; /* of FAILED: not before; the kind's backoff where that is longer */
+    int64_t retry_in_ms; /* not before; of FAILED the kind's backoff where that is longer */
     struct text message; /* a line for the job's log; absent: none. Copied */
     bool is_answered;    /* the line shows an HTTP status ... */
     int status;          /* 0: there was none */

@@ -164,6 +164,10 @@ static void on_claimed(struct job_task *task)
         runner->claim_us = now_us + RETRY_US;
         return;
     }
+    if (outcome->count > 0) {
+        log_message(LOG_WARN, "jobs_dead", "%zu jobs lost their last worker, and are dead: see jobs list --state dead",
+                    outcome->count);
+    }
     bool is_full = outcome->job_count == task->command.input.claim_jobs.max;
     runner->claim_us = now_us + LOOK_US;
     if (is_full || outcome->more) {

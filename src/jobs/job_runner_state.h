@@ -83,7 +83,7 @@ struct job_runner {
     struct job_task write; /* results */
     struct job_result *results;
     struct job_run_list written; /* those that it carries */
-    size_t write_max;            /* RESULTS_MAX, or 1 while one that fails is being isolated */
+    size_t write_max;            /* RESULTS_MAX, or fewer while one that fails is being isolated */
     int64_t write_us;            /* not before */
 
     struct job_task renew;

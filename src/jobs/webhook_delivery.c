@@ -12,6 +12,8 @@
 #include "jobs/webhook_signature.h"
 
 #define ARENA_CHUNK_BYTES 65536
+#define READ_PAUSE_US 500000      /* after a read that failed */
+#define READ_RETRY_MS 1000        /* of deliveries that it failed */
 #define ENDPOINTS_FRESH_US 500000 /* a changed endpoint counts within a second */
 #define EVENTS_READ 100           /* deliveries come in the order of events: the next are read along */
 #define BODY_BYTES_MAX (512 * 1024)
@@ -22,6 +24,7 @@
 struct webhook_sender {
     struct job_kinds_options options;
     struct reader *reader;
+    int64_t read_again_us; /* not before: the last read failed */
 
     struct arena *endpoint_arena;
     struct webhook_endpoint **endpoints;
@@ -43,10 +46,20 @@ struct delivery {
 
 /* ---- What is to be sent ---- */
 
+static bool note_failed_read(struct webhook_sender *sender, const char *event, const struct fault *fault)
+{
+    sender->read_again_us = clock_monotonic_us() + READ_PAUSE_US;
+    log_message(LOG_WARN, event, "%s; deliveries wait", fault->detail);
+    return false;
+}
+
 static bool read_endpoints(struct webhook_sender *sender)
 {
     struct fault fault;
     int64_t now_us = clock_monotonic_us();
+    if (now_us < sender->read_again_us) {
+        return false;
+    }
     if (sender->endpoints_read_us != 0 && now_us - sender->endpoints_read_us < ENDPOINTS_FRESH_US) {
         return true;
     }
@@ -54,8 +67,7 @@ static bool read_endpoints(struct webhook_sender *sender)
     arena_clear(sender->endpoint_arena);
     if (!sender->options.ops->read_endpoints(sender->reader, sender->endpoint_arena, &sender->endpoints,
                                              &sender->endpoint_count, &fault)) {
-        log_message(LOG_WARN, "webhook_endpoints_not_read", "%s", fault.detail);
-        return false;
+        return note_failed_read(sender, "webhook_endpoints_not_read", &fault);
     }
     sender->endpoints_read_us = now_us;
     return true;
@@ -113,8 +125,7 @@ static bool read_event(struct webhook_sender *sender, int64_t sequence, const st
         if (!sender->options.ops->read_events(sender->reader, sender->event_arena, &any, &page, &sender->events,
                                               &sender->event_count, &more, &found, &fault)) {
             sender->event_count = 0;
-            log_message(LOG_WARN, "event_not_read", "%s", fault.detail);
-            return false;
+            return note_failed_read(sender, "event_not_read", &fault);
         }
         event = known_event(sender, sequence);
     }
@@ -277,7 +288,7 @@ static void start(struct webhook_sender *sender, struct job_run *run)
     const struct webhook_endpoint *endpoint;
     if (!find_endpoint(sender, endpoint_id, &endpoint) ||
         (job->event_sequence != 0 && !read_event(sender, job->event_sequence, &event))) {
-        job_run_finish(run, &(struct job_finish){.kind = JOB_RESULT_GIVEN_BACK});
+        job_run_finish(run, &(struct job_finish){.kind = JOB_RESULT_GIVEN_BACK, .retry_in_ms = READ_RETRY_MS});
         return;
     }
     if (endpoint == NULL) {

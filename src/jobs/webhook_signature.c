@@ -79,15 +79,6 @@ static bool decode_secret(struct text secret, unsigned char ret_bytes[BASE64_BYT
     return true;
 }
 
-bool webhook_secret_is_valid(struct text secret)
-{
-    unsigned char bytes[BASE64_BYTES_MAX];
-    size_t length;
-    bool is_valid = decode_secret(secret, bytes, &length);
-    OPENSSL_cleanse(bytes, sizeof(bytes));
-    return is_valid;
-}
-
 /* ---- Signatures ---- */
 
 /* Of the parts behind each other. */

@@ -18,7 +18,6 @@
 
 /* Ends the process where the system has no randomness to give. */
 void webhook_secret_make(char ret_secret[WEBHOOK_SECRET_LENGTH + 1]);
-bool webhook_secret_is_valid(struct text secret);
 
 /* "v1,<base64>" for each of 1 to WEBHOOK_SECRETS_MAX secrets, in their order, with a space between. `id` and
  * `timestamp_s` (Unix seconds) are what the headers webhook-id and webhook-timestamp say. False: a secret is not valid. */

@@ -106,7 +106,12 @@ struct job_filter {
     struct text key;   /* absent: any */
 };
 
-/* A queue that has a row or jobs. */
+/* Counting is dear where there are many jobs. */
+enum queue_detail {
+    QUEUE_SETTINGS, /* those that have a row, and nothing counted */
+    QUEUE_COUNTS    /* those that have a row or jobs */
+};
+
 struct queue_row {
     struct job_queue queue; /* .running and the versions are not filled in */
     int64_t counts[JOB_STATE_COUNT];
@@ -219,8 +224,8 @@ struct store_ops {
                       struct fault *fault) MUST_USE; /* newest first, without logs; page->after_id */
     bool (*read_job)(struct reader *reader, struct arena *arena, const struct uuid *id, struct job **ret_job,
                      struct fault *fault) MUST_USE; /* with its log; NULL where there is none */
-    bool (*read_queues)(struct reader *reader, struct arena *arena, int64_t now_ms, struct queue_row **ret_rows,
-                        size_t *ret_count, struct fault *fault) MUST_USE; /* by name */
+    bool (*read_queues)(struct reader *reader, struct arena *arena, enum queue_detail detail, int64_t now_ms,
+                        struct queue_row **ret_rows, size_t *ret_count, struct fault *fault) MUST_USE; /* by name */
     bool (*read_schedules)(struct reader *reader, struct arena *arena, struct job_schedule ***ret_schedules,
                            size_t *ret_count, struct fault *fault) MUST_USE; /* by name */
     bool (*read_endpoints)(struct reader *reader, struct arena *arena, struct webhook_endpoint ***ret_endpoints,

@@ -561,8 +561,8 @@ static void queues_count_their_jobs_and_say_how_late_the_oldest_is(void **state)
     const struct job running = *outcome.jobs[0].job;
     assert_int_equal(finish(harness, &running, JOB_RESULT_HOPELESS), JOB_ACCEPTED);
     assert_int_equal(claim_soon(harness, 10).job_count, 1);
-    assert_ok(harness, harness->ops->read_queues(harness->reader, harness->read_arena, harness_now_ms + 50, &rows,
-                                                 &count, &harness->fault));
+    assert_ok(harness, harness->ops->read_queues(harness->reader, harness->read_arena, QUEUE_COUNTS,
+                                                 harness_now_ms + 50, &rows, &count, &harness->fault));
     assert_int_equal(count, 3);
     assert_true(text_equal_c(rows[2].queue.name, "maintenance")); /* it is there from the beginning */
     assert_int_equal(rows[2].counts[JOB_SCHEDULED], 0);

@@ -327,8 +327,8 @@ static int64_t count_jobs(struct harness *harness, enum job_state state)
     struct queue_row *rows;
     size_t count;
     int64_t jobs = 0;
-    assert_ok(harness, harness->ops->read_queues(harness->reader, harness->read_arena, harness_now_ms, &rows, &count,
-                                                 &harness->fault));
+    assert_ok(harness, harness->ops->read_queues(harness->reader, harness->read_arena, QUEUE_COUNTS, harness_now_ms,
+                                                 &rows, &count, &harness->fault));
     for (size_t i = 0; i < count; i++) {
         jobs += rows[i].counts[state];
     }

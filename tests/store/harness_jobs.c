@@ -79,7 +79,7 @@ enum job_verdict finish(struct harness *harness, const struct job *job, enum job
                                       .claim = job->claim,
                                       .kind = kind,
                                       .error = kind == JOB_RESULT_DONE ? TEXT_ABSENT : TEXT_LITERAL("no luck"),
-                                      .retry_in_ms = RETRY_MS};
+                                      .retry_in_ms = kind == JOB_RESULT_GIVEN_BACK ? 0 : RETRY_MS};
     const struct finish_jobs command = {&result, 1};
     struct outcome outcome;
     batch_begin(harness);

@@ -104,9 +104,10 @@ static bool read_order(struct reader *reader, struct arena *to, const struct uui
     return true;
 }
 
-static bool read_queues(struct reader *reader, struct arena *to, int64_t now_ms, struct queue_row **ret_rows,
-                        size_t *ret_count, struct fault *fault)
+static bool read_queues(struct reader *reader, struct arena *to, enum queue_detail detail, int64_t now_ms,
+                        struct queue_row **ret_rows, size_t *ret_count, struct fault *fault)
 {
+    (void)detail;
     (void)reader, (void)to, (void)now_ms, (void)fault;
     queues[0] = (struct queue_row){.queue = {.name = TEXT_LITERAL("maintenance")}};
     queues[1] = (struct queue_row){.queue = {.name = TEXT_LITERAL("webhook:x")}};

@@ -41,6 +41,12 @@ static void every_part_is_signed(void **state)
     assert_string_not_equal(signature, SIGNATURE);
 }
 
+static bool is_secret(struct text secret)
+{
+    char signature[WEBHOOK_SIGNATURE_LENGTH_MAX + 1];
+    return webhook_signature_make(&secret, 1, ID, TIMESTAMP_S, BODY, signature);
+}
+
 static void a_secret_that_is_made_is_valid_and_new(void **state)
 {
     (void)state;
@@ -48,7 +54,7 @@ static void a_secret_that_is_made_is_valid_and_new(void **state)
     for (int i = 0; i < 2; i++) {
         webhook_secret_make(secrets[i]);
         assert_int_equal(strlen(secrets[i]), WEBHOOK_SECRET_LENGTH);
-        assert_true(webhook_secret_is_valid(text_from_c(secrets[i])));
+        assert_true(is_secret(text_from_c(secrets[i])));
     }
     assert_string_not_equal(secrets[0], secrets[1]);
 }
@@ -67,7 +73,7 @@ static void secrets_have_24_to_64_bytes(void **state)
                      : bytes % 3 == 1 ? "=="
                                       : "=");
         assert_int_equal((length - 6) % 4, 0);
-        assert_int_equal(webhook_secret_is_valid(text_from_c(secret)), bytes >= 24 && bytes <= 64);
+        assert_int_equal(is_secret(text_from_c(secret)), bytes >= 24 && bytes <= 64);
     }
 }
 
@@ -90,7 +96,7 @@ static void what_is_no_secret_is_refused(void **state)
     for (size_t i = 0; i < sizeof(SECRETS) / sizeof(SECRETS[0]); i++) {
         const struct text secrets[] = {TEXT_LITERAL(SECRET), text_from_c(SECRETS[i])};
         char signature[WEBHOOK_SIGNATURE_LENGTH_MAX + 1] = "untouched";
-        if (webhook_secret_is_valid(secrets[1])) {
+        if (is_secret(secrets[1])) {
             fail_msg("%s is no secret", SECRETS[i]);
         }
         assert_false(webhook_signature_make(secrets, 2, ID, TIMESTAMP_S, BODY, signature));

@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "store/postgres/jobs.h"
 
-#define CHEAP_LOOK_US 10000       /* after a look that took no longer the next one is from the front, too */
-#define FULL_LOOK_SHARE 50        /* of dearer ones each may take a fiftieth of the time, ... */
-#define FULL_LOOK_US_MAX 10000000 /* and one comes every ten seconds at least */
-#define HEAD_SLACK_MS 2000        /* a job's commit may take so long to be seen */
+#define CHEAP_LOOK_US 10000      /* after a look that took no longer the next one is from the front, too */
+#define FULL_LOOK_SHARE 50       /* of dearer ones each may take a fiftieth of the time, ... */
+#define FULL_LOOK_US_MAX 2000000 /* and one comes every two seconds at least: queues that are new are found by it */
+#define HEAD_SLACK_MS 2000       /* a job's commit may take so long to be seen */
 
 struct known_head *job_heads_get(struct head_memory *memory, struct text queue, int64_t priority)
 {

@@ -30,11 +30,18 @@ static const struct statement KNOWN_HEADS = {
     "(SELECT * FROM job_queues k WHERE k.name = w.queue LIMIT 1) q ON true ORDER BY w.queue, w.priority"};
 static const struct statement LOST_LEASES = {
     "lost_leases", "SELECT " JOB_COLUMNS WITH_LOG " FROM jobs j WHERE j.state = 'running' "
-                   "AND j.lease_until <= $1::timestamptz ORDER BY j.lease_until LIMIT $2::bigint "
+                   "AND j.lease_until <= $1::timestamptz AND j.lease_until >= $3::timestamptz "
+                   "ORDER BY j.lease_until LIMIT $2::bigint "
                    "FOR UPDATE SKIP LOCKED"};
-/* The first there is, and the first that has not run out. */
+/* Where these were; they do not start again in one that is paused. */
+static const struct statement LOST_QUEUES = {
+    "lost_queues", "SELECT " QUEUE_COLUMNS ", w.queue FROM (SELECT DISTINCT queue FROM jobs WHERE state = 'running' "
+                   "AND lease_until <= $1::timestamptz AND lease_until >= $2::timestamptz) w LEFT JOIN LATERAL "
+                   "(SELECT * FROM job_queues k WHERE k.name = w.queue LIMIT 1) q ON true"};
+/* The first there is, and the first that has not run out. $2: none runs whose lease ends before. */
 static const struct statement NEXT_LEASE = {
-    "next_lease", "SELECT (SELECT lease_until FROM jobs WHERE state = 'running' ORDER BY lease_until LIMIT 1), "
+    "next_lease", "SELECT (SELECT lease_until FROM jobs WHERE state = 'running' AND lease_until >= $2::timestamptz "
+                  "ORDER BY lease_until LIMIT 1), "
                   "(SELECT lease_until FROM jobs WHERE state = 'running' AND lease_until > $1::timestamptz "
                   "ORDER BY lease_until LIMIT 1)"};
 static const struct statement ALL_LIMITS = {"all_limits",
@@ -161,27 +168,33 @@ static bool take_leases(struct claim_load *load, const PGresult *next, const PGr
     return true;
 }
 
-/* From the front, unless that costs too much to be done each time. */
+/* From the front, unless that costs too much to be done each time. Leases are looked at in any case. */
 static bool look(struct claim_load *load, size_t max, struct fault *fault)
 {
     struct store *store = load->store;
     int64_t begin_us = clock_monotonic_us();
     bool is_full = begin_us >= store->heads->full_look_us;
-    size_t lost = 0;
-    size_t lease = 0;
+    int64_t leases_from_ms = is_full ? 0 : store->heads->leases_from_ms;
     size_t heads;
     if (is_full) {
         (void)session_parameters(store->session);
         heads = session_queue(store->session, &ALL_HEADS);
-        struct parameters *parameters = session_parameters(store->session);
-        parameter_time(parameters, load->facts->now_ms);
-        parameter_int64(parameters, (int64_t)max);
-        lost = session_queue(store->session, &LOST_LEASES);
-        parameter_time(session_parameters(store->session), load->facts->now_ms);
-        lease = session_queue(store->session, &NEXT_LEASE);
     } else {
         heads = queue_known_heads(store);
     }
+    struct parameters *parameters = session_parameters(store->session);
+    parameter_time(parameters, load->facts->now_ms);
+    parameter_int64(parameters, (int64_t)max);
+    parameter_time(parameters, leases_from_ms);
+    size_t lost = session_queue(store->session, &LOST_LEASES);
+    parameters = session_parameters(store->session);
+    parameter_time(parameters, load->facts->now_ms);
+    parameter_time(parameters, leases_from_ms);
+    size_t lease = session_queue(store->session, &NEXT_LEASE);
+    parameters = session_parameters(store->session);
+    parameter_time(parameters, load->facts->now_ms);
+    parameter_time(parameters, leases_from_ms);
+    size_t queues = session_queue(store->session, &LOST_QUEUES);
     (void)session_parameters(store->session);
     size_t all = session_queue(store->session, &ALL_LIMITS);
     if (!session_exchange(store->session, fault)) {
@@ -192,8 +205,11 @@ static bool look(struct claim_load *load, size_t max, struct fault *fault)
     }
     take_all(load, session_result(store->session, all));
     take_heads(load, session_result(store->session, heads), is_full);
-    return !is_full ||
-           take_leases(load, session_result(store->session, lease), session_result(store->session, lost), fault);
+    const PGresult *lost_queues = session_result(store->session, queues);
+    for (int row = 0; row < PQntuples(lost_queues); row++) {
+        (void)queue_of_head(lost_queues, row, load->facts);
+    }
+    return take_leases(load, session_result(store->session, lease), session_result(store->session, lost), fault);
 }
 
 /* ---- Queues with limits ---- */

@@ -29,8 +29,7 @@ static const struct statement JOBS_OF_SAME_KEYS = {
 static const struct statement SELECT_QUEUES = {
     "queues_by_name", "SELECT " QUEUE_COLUMNS ", w.name, q.name IS NOT NULL OR "
                       "EXISTS (SELECT FROM jobs j WHERE j.state = 'scheduled' AND j.queue = w.name) OR "
-                      "EXISTS (SELECT FROM jobs j WHERE j.state = 'running' AND j.queue = w.name) OR "
-                      "EXISTS (SELECT FROM jobs j WHERE j.queue = w.name) "
+                      "EXISTS (SELECT FROM jobs j WHERE j.state = 'running' AND j.queue = w.name) "
                       "FROM unnest($1::text[]) AS w(name) LEFT JOIN LATERAL "
                       "(SELECT * FROM job_queues k WHERE k.name = w.name LIMIT 1) q ON true"};
 static const struct statement SELECT_SCHEDULES = {
@@ -41,7 +40,7 @@ static const struct statement SELECT_SCHEDULES = {
 static const struct statement COUNT_OLD = {
     "count_old_jobs",
     "SELECT b.before, f.count, f.first, (SELECT count(*) FROM (SELECT FROM jobs WHERE state = 'dead' "
-    "AND finished_at < $2::timestamptz ORDER BY job_id LIMIT $3) d) "
+    "AND finished_at < $2::timestamptz ORDER BY finished_at LIMIT $3) d) "
     "FROM (SELECT CASE WHEN $4::bigint IS NULL THEN $1::timestamptz ELSE greatest($1, (SELECT finished_at "
     "+ interval '1 ms' FROM jobs WHERE state = 'completed' OR state = 'cancelled' ORDER BY finished_at DESC LIMIT 1 "
     "OFFSET $4)) END AS before OFFSET 0) b, LATERAL (SELECT count(*), min(s.finished_at) AS first FROM ("

@@ -88,8 +88,9 @@ static const struct statement PRUNE_FINISHED = {
     "state = 'cancelled') AND finished_at >= $3::timestamptz AND finished_at < $1::timestamptz ORDER BY finished_at "
     "LIMIT $2::bigint FOR UPDATE SKIP LOCKED))"};
 static const struct statement PRUNE_DEAD = {
-    "prune_dead_jobs", "DELETE FROM jobs WHERE job_id = ANY (ARRAY(SELECT job_id FROM jobs WHERE state = 'dead' "
-                       "AND finished_at < $1::timestamptz ORDER BY job_id LIMIT $2::bigint FOR UPDATE SKIP LOCKED))"};
+    "prune_dead_jobs",
+    "DELETE FROM jobs WHERE job_id = ANY (ARRAY(SELECT job_id FROM jobs WHERE state = 'dead' "
+    "AND finished_at < $1::timestamptz ORDER BY finished_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED))"};
 static const struct statement PRUNE_EVENTS = {"prune_events",
                                               "DELETE FROM events WHERE sequence BETWEEN $1::bigint AND $2::bigint"};
 static const struct statement UPDATE_NOTICES = {
@@ -308,8 +309,8 @@ static void queue_saved_endpoints(struct store *store, const struct facts *facts
     struct parameters *rows = begin_rows(store, ENDPOINT, COLUMN_COUNT(ENDPOINT) - is_new);
     for (size_t i = 0; i < facts->endpoint_count; i++) {
         const struct webhook_endpoint *endpoint = facts->endpoints[i];
-        if (endpoint->is_deleted || endpoint->version == endpoint->loaded_version ||
-            (endpoint->loaded_version == 0) != is_new) {
+        bool is_as_it_was = endpoint->version == endpoint->loaded_version && !endpoint->is_touched;
+        if (endpoint->is_deleted || is_as_it_was || (endpoint->loaded_version == 0) != is_new) {
             continue;
         }
         row_uuid(rows, &endpoint->id);

@@ -31,6 +31,9 @@ static const struct statement RECALL_LEASES = {
     "recall_leases", "UPDATE jobs SET lease_until = lease_until - " AHEAD " WHERE job_id = ANY (ARRAY("
                      "SELECT job_id FROM jobs WHERE state = 'running' AND lease_until > $1::timestamptz + " AHEAD
                      " FOR UPDATE SKIP LOCKED))"};
+static const struct statement RECALL_HOLDS = {"recall_holds",
+                                              "UPDATE webhook_endpoints SET held_until = held_until - " AHEAD
+                                              " WHERE held_until > $1::timestamptz + " AHEAD};
 static const struct statement RECALL_NOTICES = {"recall_notices",
                                                 "UPDATE payment_notices SET expires_at = expires_at - " AHEAD
                                                 " WHERE expires_at > $1::timestamptz"};
@@ -58,6 +61,7 @@ static bool recall(struct store *store, bool *ret_more, struct fault *fault)
         return true;
     }
     (void)queue_recall(store, &RECALL_LEASES, store->clock_ahead_ms);
+    (void)queue_recall(store, &RECALL_HOLDS, store->clock_ahead_ms);
     (void)queue_recall(store, &RECALL_NOTICES, store->clock_ahead_ms);
     if (!session_exchange(store->session, fault)) {
         return false;

@@ -24,6 +24,9 @@ static const struct statement LIST_QUEUES = {
     "coalesce(c.scheduled, 0), coalesce(c.running, 0), coalesce(c.completed, 0), coalesce(c.dead, 0), "
     "coalesce(c.cancelled, 0), c.oldest FROM (SELECT name FROM job_queues UNION SELECT queue FROM c) n "
     "LEFT JOIN job_queues q ON q.name = n.name LEFT JOIN c ON c.queue = n.name ORDER BY 1"};
+static const struct statement LIST_SETTINGS = {
+    "queue_settings", "SELECT " QUEUE_COLUMNS ", 0::bigint, 0::bigint, 0::bigint, 0::bigint, 0::bigint, "
+                      "NULL::timestamptz FROM job_queues q ORDER BY q.name"};
 static const struct statement LIST_SCHEDULES = {"job_schedules",
                                                 "SELECT " SCHEDULE_COLUMNS " FROM job_schedules s ORDER BY s.name"};
 
@@ -99,6 +102,13 @@ bool postgres_read_job(struct reader *reader, struct arena *arena, const struct 
     return true;
 }
 
+static void queue_plain(struct session *session, void *context)
+{
+    struct jobs_read *read = context;
+    (void)session_parameters(session);
+    read->number = session_queue(session, read->statement);
+}
+
 static void queue_queues(struct session *session, void *context)
 {
     struct jobs_read *read = context;
@@ -106,14 +116,15 @@ static void queue_queues(struct session *session, void *context)
     read->number = session_queue(session, &LIST_QUEUES);
 }
 
-bool postgres_read_queues(struct reader *reader, struct arena *arena, int64_t now_ms, struct queue_row **ret_rows,
-                          size_t *ret_count, struct fault *fault)
+bool postgres_read_queues(struct reader *reader, struct arena *arena, enum queue_detail detail, int64_t now_ms,
+                          struct queue_row **ret_rows, size_t *ret_count, struct fault *fault)
 {
     static const enum job_state STATES[JOB_STATE_COUNT] = {JOB_SCHEDULED, JOB_RUNNING, JOB_COMPLETED, JOB_DEAD,
                                                            JOB_CANCELLED};
-    struct jobs_read read = {.now_ms = now_ms};
+    struct jobs_read read = {.now_ms = now_ms, .statement = &LIST_SETTINGS};
     struct session *session;
-    if (!read_run(reader, &(struct read){READ_ONE, queue_queues, &read}, &session, fault)) {
+    const struct read how = {READ_ONE, detail == QUEUE_COUNTS ? queue_queues : queue_plain, &read};
+    if (!read_run(reader, &how, &session, fault)) {
         return false;
     }
     const PGresult *queues = session_result(session, read.number);
@@ -130,13 +141,6 @@ bool postgres_read_queues(struct reader *reader, struct arena *arena, int64_t no
     *ret_rows = rows;
     *ret_count = count;
     return true;
-}
-
-static void queue_plain(struct session *session, void *context)
-{
-    struct jobs_read *read = context;
-    (void)session_parameters(session);
-    read->number = session_queue(session, read->statement);
 }
 
 bool postgres_read_schedules(struct reader *reader, struct arena *arena, struct job_schedule ***ret_schedules,

@@ -17,8 +17,8 @@ bool sqlite_read_jobs(struct reader *reader, struct arena *arena, const struct j
                       struct fault *fault);
 bool sqlite_read_job(struct reader *reader, struct arena *arena, const struct uuid *id, struct job **ret_job,
                      struct fault *fault);
-bool sqlite_read_queues(struct reader *reader, struct arena *arena, int64_t now_ms, struct queue_row **ret_rows,
-                        size_t *ret_count, struct fault *fault);
+bool sqlite_read_queues(struct reader *reader, struct arena *arena, enum queue_detail detail, int64_t now_ms,
+                        struct queue_row **ret_rows, size_t *ret_count, struct fault *fault);
 bool sqlite_read_schedules(struct reader *reader, struct arena *arena, struct job_schedule ***ret_schedules,
                            size_t *ret_count, struct fault *fault);
 bool sqlite_read_endpoints(struct reader *reader, struct arena *arena, struct webhook_endpoint ***ret_endpoints,

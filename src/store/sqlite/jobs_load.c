@@ -36,7 +36,7 @@ static const char COUNT_FINISHED[] =
     "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE (state = 'completed' OR state = 'cancelled') AND finished_at < ?1 "
     "LIMIT ?2)";
 static const char COUNT_DEAD[] =
-    "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_dead WHERE state = 'dead' AND finished_at < ?1 LIMIT ?2)";
+    "SELECT count(*) FROM (SELECT 1 FROM jobs INDEXED BY jobs_dead_by_age WHERE state = 'dead' AND finished_at < ?1 LIMIT ?2)";
 static const char OLD_EVENTS[] = "SELECT created_at FROM events WHERE sequence < (SELECT max(sequence) FROM events) "
                                  "ORDER BY sequence LIMIT ?1";
 
@@ -305,6 +305,7 @@ static bool add_claimable(sqlite3_stmt *statement, struct facts *facts, size_t m
     }
 }
 
+/* With their queues: they do not start again in one that is paused. */
 static bool add_lost_leases(struct store *store, struct facts *facts, size_t max, size_t *ret_added,
                             struct fault *fault)
 {
@@ -314,7 +315,12 @@ static bool add_lost_leases(struct store *store, struct facts *facts, size_t max
     }
     bind_int64(statement, 1, facts->now_ms);
     bind_int64(statement, 2, (int64_t)max);
-    return add_claimable(statement, facts, max, ret_added, fault);
+    bool ok = add_claimable(statement, facts, max, ret_added, fault);
+    for (size_t i = 0; ok && i < *ret_added; i++) {
+        struct job_queue *queue;
+        ok = find_queue(store, facts->claim.jobs[i]->queue, facts, &queue, fault);
+    }
+    return ok;
 }
 
 /* Heads of one queue share its portion, the first of them first. Where it is used up before the queue's own limits are

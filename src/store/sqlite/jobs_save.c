@@ -36,8 +36,9 @@ static const char DELETE_ENDPOINT[] = "DELETE FROM webhook_endpoints WHERE endpo
 static const char PRUNE_FINISHED[] =
     "DELETE FROM jobs WHERE job_no IN (SELECT job_no FROM jobs WHERE (state = 'completed' OR state = 'cancelled') "
     "AND finished_at < ?1 ORDER BY finished_at LIMIT ?2)";
-static const char PRUNE_DEAD[] = "DELETE FROM jobs WHERE job_no IN (SELECT job_no FROM jobs INDEXED BY jobs_dead "
-                                 "WHERE state = 'dead' AND finished_at < ?1 LIMIT ?2)";
+static const char PRUNE_DEAD[] =
+    "DELETE FROM jobs WHERE job_no IN (SELECT job_no FROM jobs INDEXED BY jobs_dead_by_age "
+    "WHERE state = 'dead' AND finished_at < ?1 LIMIT ?2)";
 static const char PRUNE_EVENTS[] =
     "DELETE FROM events WHERE sequence IN (SELECT sequence FROM events ORDER BY sequence LIMIT ?1)";
 static const char UPDATE_NOTICES[] = "UPDATE payment_notices SET expires_at = ?1, order_id = ?2 "
@@ -232,7 +233,7 @@ static bool save_endpoint(struct store *store, const struct webhook_endpoint *en
 {
     sqlite3_stmt *statement;
     bool is_new = endpoint->loaded_version == 0;
-    if (endpoint->version == endpoint->loaded_version) {
+    if (endpoint->version == endpoint->loaded_version && !endpoint->is_touched) {
         return true;
     }
     store->endpoints_known = false;

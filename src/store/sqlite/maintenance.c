@@ -18,6 +18,8 @@ static const char RECALL_JOBS[] =
     "LIMIT ?2)";
 static const char RECALL_LEASES[] =
     "UPDATE jobs SET lease_until = lease_until - ?2 WHERE state = 'running' AND lease_until > ?1 + ?2";
+static const char RECALL_HOLDS[] =
+    "UPDATE webhook_endpoints SET held_until = held_until - ?2 WHERE held_until > ?1 + ?2";
 static const char RECALL_NOTICES[] = "UPDATE payment_notices SET expires_at = expires_at - ?2 WHERE expires_at > ?1";
 
 /* Copies what readers allow of the log into the database; never waits for them. */
@@ -123,7 +125,9 @@ static bool recall_slice(struct store *store, int64_t now_ms, bool *ret_more, st
         return false;
     }
     *ret_more = sqlite3_changes(store->writer.database) == RECALL_ROWS;
+    store->endpoints_known = false;
     return *ret_more || (recall(store, RECALL_LEASES, now_ms, store->clock_ahead_ms, fault) &&
+                         recall(store, RECALL_HOLDS, now_ms, store->clock_ahead_ms, fault) &&
                          recall(store, RECALL_NOTICES, now_ms, store->clock_ahead_ms, fault));
 }
 

@@ -25,6 +25,8 @@ static const char LIST_QUEUES[] =
     "sum(state = 'completed') AS completed, sum(state = 'dead') AS dead, sum(state = 'cancelled') AS cancelled, "
     "min(CASE WHEN state = 'scheduled' AND run_at <= ?1 THEN run_at END) AS oldest FROM jobs GROUP BY queue) AS counts "
     "ON counts.queue = names.name ORDER BY names.name";
+static const char COUNT_SETTINGS[] = "SELECT count(*) FROM job_queues";
+static const char LIST_SETTINGS[] = "SELECT " QUEUE_COLUMNS ", 0, 0, 0, 0, 0, NULL FROM job_queues ORDER BY name";
 static const char COUNT_SCHEDULES[] = "SELECT count(*) FROM job_schedules";
 static const char LIST_SCHEDULES[] = "SELECT " SCHEDULE_COLUMNS " FROM job_schedules ORDER BY name";
 
@@ -131,17 +133,20 @@ static void take_queue_row(sqlite3_stmt *statement, struct arena *arena, struct 
     ret_row->oldest_due_at_ms = column_int64(statement, QUEUE_COLUMN_COUNT + JOB_STATE_COUNT);
 }
 
-static bool load_queues(struct reader *reader, struct arena *arena, int64_t now_ms, struct queue_row **ret_rows,
-                        size_t *ret_count, struct fault *fault)
+static bool load_queues(struct reader *reader, struct arena *arena, enum queue_detail detail, int64_t now_ms,
+                        struct queue_row **ret_rows, size_t *ret_count, struct fault *fault)
 {
     int64_t total;
     sqlite3_stmt *statement;
-    if (!connection_read_int64(&reader->connection, COUNT_QUEUES, 0, &total, fault) ||
-        !connection_prepare(&reader->connection, LIST_QUEUES, &statement, fault)) {
+    bool counts = detail == QUEUE_COUNTS;
+    if (!connection_read_int64(&reader->connection, counts ? COUNT_QUEUES : COUNT_SETTINGS, 0, &total, fault) ||
+        !connection_prepare(&reader->connection, counts ? LIST_QUEUES : LIST_SETTINGS, &statement, fault)) {
         return false;
     }
     struct queue_row *rows = arena_array(arena, (size_t)total, sizeof(*rows));
-    bind_int64(statement, 1, now_ms);
+    if (counts) {
+        bind_int64(statement, 1, now_ms);
+    }
     for (size_t count = 0;; count++) {
         bool row;
         if (!statement_next(statement, &row, fault)) {
@@ -156,13 +161,13 @@ static bool load_queues(struct reader *reader, struct arena *arena, int64_t now_
     }
 }
 
-bool sqlite_read_queues(struct reader *reader, struct arena *arena, int64_t now_ms, struct queue_row **ret_rows,
-                        size_t *ret_count, struct fault *fault)
+bool sqlite_read_queues(struct reader *reader, struct arena *arena, enum queue_detail detail, int64_t now_ms,
+                        struct queue_row **ret_rows, size_t *ret_count, struct fault *fault)
 {
     if (!read_begin(reader, fault)) {
         return false;
     }
-    bool ok = load_queues(reader, arena, now_ms, ret_rows, ret_count, fault);
+    bool ok = load_queues(reader, arena, detail, now_ms, ret_rows, ret_count, fault);
     read_end(reader);
     return ok;
 }

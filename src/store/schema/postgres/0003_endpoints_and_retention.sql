@@ -9,3 +9,6 @@ WHERE name IN (SELECT 'webhook:' || endpoint_id FROM webhook_endpoints WHERE sta
 -- Deliveries of several servers are due in the order of their events, though the servers' ideas of the time differ.
 ALTER TABLE counters ADD COLUMN last_delivery_at timestamptz NOT NULL DEFAULT '-infinity';
 COMMENT ON COLUMN counters.last_delivery_at IS 'When the newest transaction with deliveries lets them start.';
+
+-- Those that are old enough to go, without a look at all of them.
+CREATE INDEX jobs_dead_by_age ON jobs (finished_at) WHERE state = 'dead';
