@@ -135,14 +135,14 @@ static void keys_read_completed(struct api *api)
                     fault_kind_name(api->keys_task.fault.kind), api->keys_task.fault.detail);
         return;
     }
-    bool is_changed = !auth_keys_equal(api->keys, api->keys_read);
+    if (!auth_keys_equal(api->keys, api->keys_read)) {
+        log_message(LOG_INFO, "keys_changed", "API keys were made or revoked; the change counts from now on");
+    }
     auth_keys_free(api->keys);
     api->keys = api->keys_read;
     api->keys_read = NULL;
-    if (is_changed) {
-        log_message(LOG_INFO, "keys_changed", "API keys were made or revoked; the change counts from now on");
-        event_stream_recheck(api->event_stream, may_listen, api);
-    }
+    /* Where nothing changed, too: a stream begins a read after its key was judged, and the change may lie between. */
+    event_stream_recheck(api->event_stream, may_listen, api);
 }
 
 static void on_queues_due(uv_timer_t *timer)

@@ -9,7 +9,7 @@
  * first listener comes, and goes with the last. Who is further back catches up with pages of its own, shared with
  * whoever is at the same place (after a restart of the server that is everybody), until it has reached the ring. A
  * listener's place is a sequence and nothing else, so no seam between pages can lose or repeat an event; who is ahead
- * of what was read so far (a replica lags) waits.
+ * of what was read so far waits.
  *
  * Memory: the ring has a maximum, and who is still at its oldest page when that goes is dropped; pages for catching up
  * have one together, and nobody may keep one for long. */
@@ -420,7 +420,7 @@ bool event_stream_take_read(struct event_stream *stream, struct read_task *task)
         log_message(LOG_WARN, "event_stream_read_failed", "%s: %s; listeners wait", fault_kind_name(task->fault.kind),
                     task->fault.detail);
     } else if (read->page == NULL && read != &stream->ring_read) {
-        stream->catch_up_not_before_ms = now_ms(stream) + TICK_MS; /* a replica that is further behind than the ring */
+        stream->catch_up_not_before_ms = now_ms(stream) + TICK_MS; /* all that followed has been pruned */
     } else if (read->page != NULL && read == &stream->ring_read) {
         take_ring_page(stream, read->page);
     } else if (read->page != NULL) {

@@ -4,7 +4,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
-import { Session } from './support/database.mjs';
+import { Session, sql } from './support/database.mjs';
+import { Listener } from './support/listener.mjs';
+import { createKey } from './support/program.mjs';
 import { withProxy } from './support/proxy.mjs';
 import { Rush } from './support/rush.mjs';
 import { endShops, newKey, order, Shop, sleep, tally, times, until } from './support/shop.mjs';
@@ -169,6 +171,25 @@ describe('somebody else holds a lock', { concurrency: 4 }, () => {
     await session.close();
     await shop.start();
     await shop.places({ [sku]: 1 });
+    await endShops(shop);
+  });
+
+  test('on what a stream begins with: a key that is revoked meanwhile ends it all the same', TIMEOUT, async () => {
+    const shop = new Shop();
+    await shop.migrate();
+    const late = await createKey(shop.database, 'read', 'late');
+    shop.bearer = await createKey(shop.database, 'admin');
+    await shop.start();
+    const session = await Session.open(shop.database);
+    await session.tell('BEGIN; LOCK TABLE counters IN ACCESS EXCLUSIVE MODE;');
+    const opening = Listener.open(shop, { bearer: late });
+    await sleep(300); /* its key was judged, its read waits */
+    sql(shop.database, "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE name = 'late';");
+    await until('the key counts no more', async () => (await shop.look('/v1/orders', { bearer: late })).status === 401);
+    await session.tell('ROLLBACK;');
+    await session.close();
+    const listener = await opening;
+    await until('its stream ends', () => listener.isClosed, 2000);
     await endShops(shop);
   });
 });

@@ -322,7 +322,7 @@ static void what_other_processes_append_is_found(void **state)
     stop(&house);
 }
 
-static void a_replica_that_lags_delays_and_skips_nothing(void **state)
+static void a_log_that_shows_less_than_it_told_delays_and_skips_nothing(void **state)
 {
     (void)state;
     struct house house;
@@ -449,7 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everybody_gets_each_event_once_wherever_they_began),
         cmocka_unit_test(what_other_processes_append_is_found),
-        cmocka_unit_test(a_replica_that_lags_delays_and_skips_nothing),
+        cmocka_unit_test(a_log_that_shows_less_than_it_told_delays_and_skips_nothing),
         cmocka_unit_test(a_store_that_does_not_answer_is_waited_for),
         cmocka_unit_test(where_events_are_gone_the_oldest_come_first),
         cmocka_unit_test(who_catches_up_together_reads_together),
