@@ -9,6 +9,7 @@ import { Cluster } from './support/cluster.mjs';
 import { IS_POSTGRES, newDatabase, newSchema } from './support/database.mjs';
 import { work } from './support/program.mjs';
 import { Receiver } from './support/receiver.mjs';
+import { Rush } from './support/rush.mjs';
 import { endShops, Shop, sleep, until } from './support/shop.mjs';
 
 const HOUR = 3600;
@@ -182,6 +183,20 @@ describe('a clock that is set by an hour', () => {
     assert.equal(failing.deliveries.length, 4);
     await disconnect(endpoints[0], holding);
     await disconnect(endpoints[1], failing);
+  });
+
+  test('ahead and back: customers who order and pay meanwhile are served', async () => {
+    clock.set(0);
+    const rush = new Rush([shop], await shop.sells(1_000_000), { customers: 8 });
+    for (const offset of [HOUR, 0, HOUR, 0]) {
+      await rush.goesOn(100);
+      clock.set(offset);
+    }
+    await rush.goesOn(100);
+    await rush.stop();
+    assert.deepEqual(Object.keys(rush.counts).sort(), ['200', '201'], `${rush}`);
+    assert.ok(rush.slowestMs < SOON_MS, `${rush}`);
+    await rush.reckon(shop);
   });
 
   test('back: leases are renewed', async () => {

@@ -78,6 +78,11 @@ export class Shop extends Client {
 
   async start(options = this.options) {
     await this.migrate();
+    await this.serve(options);
+  }
+
+  /* The database as it is. */
+  async serve(options = this.options) {
     this.server = await serve(options.via ?? this.options.via ?? this.database, options);
   }
 
