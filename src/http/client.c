@@ -36,6 +36,7 @@ struct http_transfer {
     bool address_was_refused;
     bool body_was_cut;
     bool head_was_too_large;
+    bool head_is_whole;
     size_t body_bytes;
     size_t head_bytes;
     int64_t retry_after_ms;
@@ -137,6 +138,8 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
         transfer->head_was_too_large = true;
         return 0;
     }
+    bool is_blank = length <= 2 && (bytes[0] == '\r' || bytes[0] == '\n');
+    transfer->head_is_whole = transfer->head_is_whole || is_blank; /* that of an interim answer before it at least */
     if (length > sizeof(NAME) - 1 && strncasecmp(bytes, NAME, sizeof(NAME) - 1) == 0) {
         char value[RETRY_AFTER_BYTES_MAX + 1];
         size_t begin = sizeof(NAME) - 1;
@@ -262,6 +265,9 @@ static void set_up(struct http_transfer *transfer, const struct http_client_requ
     (void)curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     (void)curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    /* A transfer that ends while its host is looked up leaves the thread that does so to itself: else all others, and
+     * the end of the process, wait for the name server. */
+    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)options->connect_timeout_ms);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)options->total_timeout_ms);
     (void)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)CONNECTION_AGE_SECONDS);
@@ -317,6 +323,13 @@ void http_client_cancel(struct http_client *client, struct http_transfer *transf
 
 /* ---- What became of them ---- */
 
+static bool was_sent(const struct http_transfer *transfer)
+{
+    long bytes = 0;
+    (void)curl_easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &bytes);
+    return bytes > 0;
+}
+
 static enum http_client_outcome outcome_of(const struct http_transfer *transfer, CURLcode code)
 {
     if (transfer->body_was_cut) {
@@ -327,8 +340,9 @@ static enum http_client_outcome outcome_of(const struct http_transfer *transfer,
     }
     switch (code) {
     case CURLE_OK:
-        return HTTP_CLIENT_ANSWERED;
-    case CURLE_UNSUPPORTED_PROTOCOL:
+        return transfer->head_is_whole ? HTTP_CLIENT_ANSWERED : HTTP_CLIENT_CONNECTION_LOST;
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 among them */
+        return was_sent(transfer) ? HTTP_CLIENT_ANSWER_MALFORMED : HTTP_CLIENT_URL_REFUSED;
     case CURLE_URL_MALFORMAT:
     case CURLE_LOGIN_DENIED:
         return HTTP_CLIENT_URL_REFUSED;
@@ -350,6 +364,8 @@ static enum http_client_outcome outcome_of(const struct http_transfer *transfer,
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:
         return HTTP_CLIENT_CONNECTION_LOST;
+    case CURLE_OUT_OF_MEMORY: /* or a line of the head that is longer than libcurl keeps */
+        return was_sent(transfer) ? HTTP_CLIENT_ANSWER_MALFORMED : HTTP_CLIENT_FAILED;
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_HTTP2:
@@ -359,19 +375,25 @@ static enum http_client_outcome outcome_of(const struct http_transfer *transfer,
     }
 }
 
+/* Of the character at the bytes' start, where it is one of UTF-8 that can be shown; 0: it is none. */
+static size_t shown_length(const char *bytes, size_t left)
+{
+    unsigned char first = (unsigned char)bytes[0];
+    size_t length = first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+    bool is_control = first == 0x7f || (first < ' ' && first != '\t' && first != '\n') ||
+                      (first == 0xc2 && left > 1 && (unsigned char)bytes[1] < 0xa0);
+    return length <= left && !is_control && text_is_utf8((struct text){bytes, length}) ? length : 0;
+}
+
 /* As UTF-8 that can be shown: what the cut may have halved goes, too. */
 static void clean_excerpt(struct buffer *excerpt)
 {
-    for (size_t i = 0; i < excerpt->length; i++) {
-        unsigned char c = (unsigned char)excerpt->bytes[i];
-        if ((c < ' ' && c != '\t' && c != '\n') || c == 0x7f) {
-            excerpt->bytes[i] = '?';
+    for (size_t at = 0; at < excerpt->length;) {
+        size_t length = shown_length(excerpt->bytes + at, excerpt->length - at);
+        if (length == 0) {
+            excerpt->bytes[at] = '?';
         }
-    }
-    if (!text_is_utf8(buffer_text(excerpt)) || text_has_control(buffer_text(excerpt))) {
-        for (size_t i = 0; i < excerpt->length; i++) {
-            excerpt->bytes[i] = (unsigned char)excerpt->bytes[i] >= 0x80 ? '?' : excerpt->bytes[i];
-        }
+        at += length == 0 ? 1 : length;
     }
 }
 

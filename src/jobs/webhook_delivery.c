@@ -198,6 +198,18 @@ static void note_attempt(struct webhook_sender *sender, struct uuid endpoint_id,
     }
 }
 
+static struct text on_one_line(struct arena *arena, struct text text)
+{
+    char *line = arena_alloc(arena, text.length + 1);
+    for (size_t i = 0; i < text.length; i++) {
+        line[i] = text.bytes[i];
+        if (line[i] == '\n' || line[i] == '\t') {
+            line[i] = ' ';
+        }
+    }
+    return (struct text){line, text.length};
+}
+
 static void on_answered(void *context, const struct http_client_result *result)
 {
     struct delivery *delivery = context;
@@ -209,8 +221,9 @@ static void on_answered(void *context, const struct http_client_result *result)
     note_attempt(delivery->sender, delivery->endpoint_id, result, is_delivered);
     struct text message = WEBHOOK_DELIVERED;
     if (is_answered && !is_delivered) {
+        struct text excerpt = on_one_line(job_run_arena(run), result->body_excerpt);
         message = arena_printf(job_run_arena(run), "the endpoint answered %d: %.*s", result->status,
-                               (int)result->body_excerpt.length, result->body_excerpt.bytes);
+                               (int)excerpt.length, excerpt.bytes);
     } else if (!is_answered) {
         message = text_from_c(result->error);
     }

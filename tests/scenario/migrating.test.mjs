@@ -16,7 +16,7 @@ const TABLES = [...FIRST.matchAll(/^CREATE TABLE (\w+)/gm)].map(([, name]) => na
  * jobs, which were payment timeouts alone. */
 function ofFirstVersion(database) {
   const made = newDatabase();
-  const copied = TABLES.filter((name) => !/migrations$|^jobs$/.test(name));
+  const copied = TABLES.filter((name) => !/migrations$|^(jobs|counters)$/.test(name));
   if (IS_POSTGRES) {
     const [from] = psql(database, 'SELECT current_schema();');
     sql(
@@ -24,6 +24,7 @@ function ofFirstVersion(database) {
       `BEGIN; ${FIRST}; SET session_replication_role = replica;
        INSERT INTO holdfast_migrations SELECT * FROM ${from}.holdfast_migrations WHERE number = 1;
        ${copied.map((name) => `DELETE FROM ${name}; INSERT INTO ${name} OVERRIDING SYSTEM VALUE SELECT * FROM ${from}.${name};`).join('\n')}
+       UPDATE counters SET (last_sequence, live_holds) = (SELECT last_sequence, live_holds FROM ${from}.counters);
        INSERT INTO jobs SELECT 'payment_timeout', run_at, order_id FROM ${from}.payment_timeouts; COMMIT;`,
     );
   } else {
