@@ -1,6 +1,6 @@
 /* What only the SQLite store can get wrong: files, locks, the log, crashes. */
 
-#include "harness.h"
+#include "harness_jobs.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -573,6 +573,20 @@ static void no_statement_scans_a_table(void **state)
     assert_plans(harness->reader->connection.database);
 }
 
+static void a_clock_that_was_ahead_is_known_by_the_newest_order_after_a_restart(void **state)
+{
+    struct harness *harness = *state;
+    const int64_t ahead_ms = 3600000;
+    (void)make_variant(harness, "a", 10);
+    harness_now_ms += ahead_ms;
+    (void)place_id(harness, "c", "a", 1);
+    struct uuid waiting = enqueue_at(harness, "waiting", 5, 0);
+    harness_now_ms -= ahead_ms;
+    harness_reopen(harness);
+    harness_set_clock_back(harness, 0);
+    assert_int_equal(read_job(harness, waiting)->run_at_ms, harness_now_ms);
+}
+
 int main(void)
 {
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -590,6 +604,7 @@ int main(void)
         WITH_STORE(closing_leaves_one_file_and_its_lock),
         WITH_STORE(old_idempotency_keys_are_forgotten),
         WITH_STORE(what_was_committed_survives_a_crash),
+        WITH_STORE(a_clock_that_was_ahead_is_known_by_the_newest_order_after_a_restart),
         cmocka_unit_test(the_audit_finds_what_is_broken),
         WITH_STORE(no_statement_scans_a_table),
     };
