@@ -31,6 +31,7 @@
 #include "jobs/job_runner.h"
 #include "jobs/webhook_signature.h"
 
+#define RUN_OUT_US_MAX 500000
 #define MIB (INT64_C(1024) * 1024)
 #define HEADER_BYTES_MAX (16 * 1024)
 #define BODY_BYTES_MAX (1024 * 1024)
@@ -62,6 +63,7 @@ struct server {
     uv_timer_t drain_check;
     int64_t drain_until_us;
     bool is_drained; /* no connection is left */
+    bool is_stuck;   /* the loop could not be run to its end */
     struct committer *committer;
     struct job_metrics job_metrics;
     struct job_runner *runner; /* NULL: it runs no jobs */
@@ -369,6 +371,19 @@ static void listen_to_signals(struct server *server)
     uv_signal_start(&server->interrupt, begin_drain, SIGINT);
 }
 
+/* False: one of libuv's threads still asks a name server that does not answer, which nothing can stop. */
+static bool run_out(uv_loop_t *loop)
+{
+    int64_t until_us = clock_monotonic_us() + RUN_OUT_US_MAX;
+    while (uv_run(loop, UV_RUN_NOWAIT) != 0) {
+        if (clock_monotonic_us() >= until_us) {
+            return false;
+        }
+        uv_sleep(1);
+    }
+    return true;
+}
+
 /* From whatever point the start had reached. Commands still queued are finished, so that they are not left undecided;
  * their answers, where anybody still waits, go out in the one turn of the loop. */
 static void stop_server(struct server *server)
@@ -392,7 +407,7 @@ static void stop_server(struct server *server)
     uv_close((uv_handle_t *)&server->terminate, NULL);
     uv_close((uv_handle_t *)&server->interrupt, NULL);
     uv_close((uv_handle_t *)&server->drain_check, NULL);
-    uv_run(&server->loop, UV_RUN_DEFAULT);
+    server->is_stuck = !run_out(&server->loop);
     job_runner_free(server->runner);
     job_kinds_free(server->kinds);
     if (server->committer != NULL) {
@@ -401,7 +416,7 @@ static void stop_server(struct server *server)
     if (server->readers != NULL) {
         reader_pool_free(server->readers);
     }
-    int status = uv_loop_close(&server->loop);
+    int status = server->is_stuck ? 0 : uv_loop_close(&server->loop);
     assert(status == 0);
     if (server->database.store != NULL) {
         database_close(&server->database);
@@ -426,6 +441,9 @@ static int run(struct server *server)
     stop_server(server);
     if (ok) {
         log_message(LOG_INFO, EVENT_NAMES[server->role].stopped, "the database is closed");
+    }
+    if (server->is_stuck) {
+        _exit(ok ? EXIT_DONE : EXIT_FAILED); /* where exit would wait for it */
     }
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
