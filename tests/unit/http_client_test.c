@@ -16,6 +16,7 @@
 #include "support/receiver.h"
 
 #define SHORT_MS 200
+#define SHORT_MS_MIN (SHORT_MS - 5) /* libcurl counts for itself */
 
 static const char OK_ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -246,7 +247,7 @@ static void a_receiver_that_never_answers_times_out(void **state)
     struct answer answer = exchange(serve_nothing, options);
     assert_outcome(&answer, HTTP_CLIENT_TIMED_OUT);
     assert_int_equal(answer.status, 0);
-    assert_in_range(answer.duration_ms, SHORT_MS, PATIENCE_MS / 2);
+    assert_in_range(answer.duration_ms, SHORT_MS_MIN, PATIENCE_MS / 2);
 }
 
 static void a_handshake_that_gets_no_answer_is_ended_by_the_timeout_of_connecting(void **state)
@@ -258,7 +259,7 @@ static void a_handshake_that_gets_no_answer_is_ended_by_the_timeout_of_connectin
     struct http_client *client = client_new(options);
     struct answer answer = client_ask(client, receiver_url_of(receiver, "https", "127.0.0.1"));
     assert_outcome(&answer, HTTP_CLIENT_TIMED_OUT);
-    assert_in_range(answer.duration_ms, SHORT_MS, PATIENCE_MS / 2);
+    assert_in_range(answer.duration_ms, SHORT_MS_MIN, PATIENCE_MS / 2);
     http_client_free(client);
     receiver_stop(receiver);
 }
