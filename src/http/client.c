@@ -72,7 +72,8 @@ static const char *const OUTCOME_SENTENCES[HTTP_CLIENT_OUTCOME_COUNT] = {
     [HTTP_CLIENT_ADDRESS_REFUSED] = "the host is at no public address",
     [HTTP_CLIENT_NAME_NOT_RESOLVED] = "the host's name was not resolved",
     [HTTP_CLIENT_CONNECT_FAILED] = "no connection was made",
-    [HTTP_CLIENT_TLS_FAILED] = "TLS failed: the certificate is not valid for the host, or no common version",
+    [HTTP_CLIENT_TLS_FAILED] =
+        "TLS failed: the certificate is not valid for the host, its authority is not known here, or no common version",
     [HTTP_CLIENT_TIMED_OUT] = "no whole answer came in time",
     [HTTP_CLIENT_CONNECTION_LOST] = "the connection was lost before the answer was whole",
     [HTTP_CLIENT_ANSWER_MALFORMED] = "the answer was not HTTP, or its head too large",
