@@ -62,10 +62,10 @@ struct claim_limits {
 
 /* Shares `max` starts out among the heads that are due, or as many as `all` has room for: no queue more than it has
  * room for itself, and none so many that another with something due gets nothing while there is any; the one that has
- * waited longest comes first. Queues whose jobs run and run leave the reserve to others. Heads of one
- * queue come together, by priority; they share one portion, in that order, and stay so, while queues are sorted.
- * Returns when the earliest job that may run and is not due yet is: INT64_MAX where there is none. *ret_more: something
- * may start that was given no share. */
+ * waited longest comes first. A queue of which the worker runs something leaves the reserve to others, however long that
+ * runs. Heads of one queue come together, by priority; they share one portion, in that order, and stay so, while queues
+ * are sorted. Returns when the earliest job that may run and is not due yet is: INT64_MAX where there is none.
+ * *ret_more: something may start that was given no share. */
 int64_t claim_plan(struct claim_head *heads, size_t count, const struct claim_limits *limits, int64_t now_ms,
                    bool *ret_more);
 
