@@ -132,6 +132,7 @@ static int64_t parse_retry_after(const char *value)
 static size_t take_header(char *bytes, size_t size, size_t count, void *context)
 {
     static const char NAME[] = "retry-after:";
+    static const char VERSION[] = "HTTP/";
     struct http_transfer *transfer = context;
     size_t length = size * count;
     transfer->head_bytes += length;
@@ -140,7 +141,8 @@ static size_t take_header(char *bytes, size_t size, size_t count, void *context)
         return 0;
     }
     bool is_blank = length <= 2 && (bytes[0] == '\r' || bytes[0] == '\n');
-    transfer->head_is_whole = transfer->head_is_whole || is_blank; /* that of an interim answer before it at least */
+    bool is_first = length >= sizeof(VERSION) - 1 && memcmp(bytes, VERSION, sizeof(VERSION) - 1) == 0;
+    transfer->head_is_whole = is_blank || (transfer->head_is_whole && !is_first); /* interim ones come before */
     if (length > sizeof(NAME) - 1 && strncasecmp(bytes, NAME, sizeof(NAME) - 1) == 0) {
         char value[RETRY_AFTER_BYTES_MAX + 1];
         size_t begin = sizeof(NAME) - 1;
