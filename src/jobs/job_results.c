@@ -129,6 +129,7 @@ static void on_renewed(struct job_task *task)
             lose(run);
         } else if (!ok) {
             run->notes = job_log_append(run->arena, run->notes_sent, run->notes);
+            run->progress = run->progress == JOB_PROGRESS_NONE ? runner->renewals[i].progress : run->progress;
         }
     }
     runner->renew_us = ok ? runner->renew_us : clock_monotonic_us() + RETRY_US;
