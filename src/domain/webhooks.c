@@ -144,9 +144,7 @@ void update_endpoint_decide(struct facts *facts, const struct update_endpoint *c
     const struct webhook_endpoint before = *endpoint;
     if (command->url.bytes != NULL) {
         endpoint->url = arena_text(facts->arena, command->url);
-        endpoint->held_until_ms = 0;
-        touch(facts, endpoint);
-        facts_note_job_at(facts, facts->now_ms);
+        webhooks_open(facts, webhook_queue_name(facts->arena, endpoint->id)); /* another may take them at once */
     }
     if (command->has_description) {
         endpoint->description =

@@ -210,12 +210,13 @@ static int64_t claim_turn(struct job_runner *runner)
         return runner->claim_us;
     }
     size_t room = runner->options.concurrency_max - runner->running_count;
-    size_t held_count = list_held(runner);
+    size_t reserve = room <= CLAIM_MAX ? runner->options.concurrency_max / 2 : 0;
+    size_t held_count = reserve == 0 ? 0 : list_held(runner);
     atomic_store(&runner->told_job_ms, INT64_MAX);
     runner->claim = (struct job_task){
         .command = {.kind = COMMAND_CLAIM_JOBS,
                     .input.claim_jobs = {.max = room < CLAIM_MAX ? room : CLAIM_MAX,
-                                         .reserve = room <= CLAIM_MAX ? runner->options.concurrency_max / 2 : 0,
+                                         .reserve = reserve,
                                          .lease_ms = runner->options.lease_ms,
                                          .held = runner->held,
                                          .held_count = held_count}},

@@ -5,23 +5,10 @@ import { describe, test } from 'node:test';
 import { Listener } from './support/listener.mjs';
 import { checkResponse } from './support/openapi.mjs';
 import { createKey, runs } from './support/program.mjs';
-import { newSku, Shop, sleep, times, until, useShop } from './support/shop.mjs';
+import { newSku, sleep, times, until, useShop, withShop } from './support/shop.mjs';
 import { Wire } from './support/wire.mjs';
 
 const TARGET = '/v1/events/stream';
-
-async function withShop(options, deed) {
-  const shop = new Shop(options);
-  await shop.start();
-  try {
-    await deed(shop);
-  } finally {
-    shop.server.signal('SIGKILL');
-    await shop.server.ended();
-    shop.close();
-  }
-  await shop.audit();
-}
 
 const lastSequence = async (shop) => (await shop.all('/v1/events')).at(-1)?.sequence ?? 0;
 const since = (shop, sequence) => shop.all(`/v1/events?after=${sequence}`);
@@ -254,7 +241,7 @@ describe('who may listen', () => {
 
 describe('a server with listeners', () => {
   test('that stops ends their streams at once, whatever they do', () =>
-    withShop({}, async (shop) => {
+    withShop(async (shop) => {
       const sku = await wideSku(shop);
       const listeners = await times(20, () => Listener.open(shop));
       const stalled = await Listener.open(shop);
@@ -270,7 +257,7 @@ describe('a server with listeners', () => {
     }));
 
   test('lets none of them hold up the others, and keeps its memory', (t) =>
-    withShop({ parameters: ['--request-timeout', '2'] }, async (shop) => {
+    withShop(async (shop) => {
       const sku = await wideSku(shop);
       await wideOrders(shop, sku, 50);
       const start = await lastSequence(shop);
@@ -295,10 +282,10 @@ describe('a server with listeners', () => {
       const again = await Listener.open(shop, { after: start + 100, isCounting: true });
       await again.until(1450, 10_000);
       [...quick, ...stalled, again].forEach((listener) => listener.close());
-    }));
+    }, { parameters: ['--request-timeout', '2'] }));
 
   test('a thousand of them get every event of a rush, once and in order', (t) =>
-    withShop({ connections: 64 }, async (shop) => {
+    withShop(async (shop) => {
       const sku = await shop.sells(100_000);
       const start = await lastSequence(shop);
       const connecting = Date.now();
@@ -322,5 +309,5 @@ describe('a server with listeners', () => {
         listener.close();
       }
       assert.equal(await metric(shop, 'holdfast_event_stream_dropped_total{reason="behind"}'), 0);
-    }));
+    }, { connections: 64 }));
 });

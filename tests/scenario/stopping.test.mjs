@@ -3,22 +3,9 @@ import { describe, test } from 'node:test';
 
 import { ConnectionLost } from './support/client.mjs';
 import { ONLY_SQLITE } from './support/database.mjs';
-import { order, Shop, sleep, times, until } from './support/shop.mjs';
+import { order, Shop, sleep, times, until, withShop } from './support/shop.mjs';
 import { run } from './support/program.mjs';
 import { Wire } from './support/wire.mjs';
-
-async function withShop(deed, options) {
-  const shop = new Shop(options);
-  await shop.start();
-  try {
-    await deed(shop);
-  } finally {
-    shop.server.signal('SIGKILL');
-    await shop.server.ended();
-    shop.close();
-  }
-  await shop.audit();
-}
 
 const request = (body, more = '') =>
   `POST /v1/orders HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n` +

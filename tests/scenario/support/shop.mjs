@@ -148,6 +148,20 @@ export class Shop extends Client {
   }
 }
 
+/* A shop of the deed's own, whose server the deed may end; audited afterwards. */
+export async function withShop(deed, options) {
+  const shop = new Shop(options);
+  await shop.start();
+  try {
+    await deed(shop);
+  } finally {
+    shop.server.signal('SIGKILL');
+    await shop.server.ended();
+    shop.close();
+  }
+  await shop.audit();
+}
+
 /* Drained, and nothing is wrong in the database. */
 export async function endShops(...shops) {
   for (const shop of shops) {
