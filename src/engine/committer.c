@@ -54,6 +54,7 @@ struct committer {
     size_t sweep_limit; /* sweep_max, or less while a timeout that fails is being isolated */
     int64_t sweep_not_before_us;
     int64_t maintain_not_before_us;
+    bool more_maintenance;
     int64_t failure_log_us;   /* when a failed batch was last logged */
     int64_t set_aside_log_us; /* not logged again before */
     struct skipped skipped;
@@ -445,9 +446,9 @@ static int64_t wait_us(const struct committer *committer)
 }
 
 /* Until there may be something new for the committer to do, unless a command comes. */
-static int64_t pause_us(const struct committer *committer, bool more_maintenance)
+int64_t committer_pause_us(const struct committer *committer)
 {
-    if (more_maintenance) {
+    if (committer->more_maintenance) {
         return 0;
     }
     if (committer->parked != NULL) { /* they wait for a sweep: not longer, and not without pause */
@@ -482,35 +483,39 @@ static struct command *take_commands(struct committer *committer, int64_t patien
     return commit_queue_take(committer->queue, committer->options.batch_weight_max, 0);
 }
 
+bool committer_turn(struct committer *committer, int64_t patience_us)
+{
+    bool closed = commit_queue_is_closed(committer->queue); /* before the last take, which then has all */
+    struct command *taken = NULL;
+    if (committer->parked_count < committer->options.batch_weight_max) { /* else the queue fills: an answer */
+        taken = take_commands(committer, patience_us);
+    }
+    gauge_set(&committer->options.metrics->queue_depth, (int64_t)commit_queue_weight(committer->queue));
+    if (taken == NULL && committer->parked == NULL && closed) {
+        return false;
+    }
+    skipped_prune(&committer->skipped, clock_monotonic_us());
+    if (taken != NULL && clock_monotonic_us() >= committer->look_at_us) { /* refusals write nothing, nor look */
+        look_next_due(committer);
+    }
+    bool may_sweep = committer->skipped.count < SKIPPED_MAX;
+    bool has_work = taken != NULL || committer->parked != NULL || (may_sweep && wait_us(committer) == 0);
+    if (has_work) {
+        size_t count = gather(committer, taken);
+        run_commands(committer, committer->commands, count, may_sweep ? committer->sweep_limit : 0);
+    } else {
+        look_next_due(committer);
+    }
+    committer->more_maintenance = maintain(committer, !has_work);
+    return true;
+}
+
 static void *committer_main(void *argument)
 {
     struct committer *committer = argument;
-    bool more_maintenance = false;
     (void)pthread_setname_np(pthread_self(), "committer");
-    for (;;) {
-        bool closed = commit_queue_is_closed(committer->queue); /* before the last take, which then has all */
-        struct command *taken = NULL;
-        if (committer->parked_count < committer->options.batch_weight_max) { /* else the queue fills: an answer */
-            taken = take_commands(committer, pause_us(committer, more_maintenance));
-        }
-        gauge_set(&committer->options.metrics->queue_depth, (int64_t)commit_queue_weight(committer->queue));
-        if (taken == NULL && committer->parked == NULL && closed) {
-            return NULL;
-        }
-        skipped_prune(&committer->skipped, clock_monotonic_us());
-        if (taken != NULL && clock_monotonic_us() >= committer->look_at_us) { /* refusals write nothing, nor look */
-            look_next_due(committer);
-        }
-        bool may_sweep = committer->skipped.count < SKIPPED_MAX;
-        if (taken != NULL || committer->parked != NULL || (may_sweep && wait_us(committer) == 0)) {
-            size_t count = gather(committer, taken);
-            run_commands(committer, committer->commands, count, may_sweep ? committer->sweep_limit : 0);
-            more_maintenance = maintain(committer, false);
-        } else {
-            look_next_due(committer);
-            more_maintenance = maintain(committer, true);
-        }
-    }
+    while (committer_turn(committer, committer_pause_us(committer))) {}
+    return NULL;
 }
 
 bool committer_start(const struct committer_options *options, struct committer **ret_committer, struct fault *fault)
@@ -525,9 +530,9 @@ bool committer_start(const struct committer_options *options, struct committer *
     committer->completed = completions_new(options->completed, options->context);
     committer->next_due_ms = next_due_ms;
     committer->sweep_limit = options->sweep_max;
-    uuid_source_init(&committer->ids, NULL, NULL);
+    uuid_source_init(&committer->ids, options->random, options->random_context);
     pthread_mutex_init(&committer->mutex, NULL);
-    if (pthread_create(&committer->thread, NULL, committer_main, committer) != 0) {
+    if (!options->is_stepped && pthread_create(&committer->thread, NULL, committer_main, committer) != 0) {
         committer_free(committer);
         return fault_set(fault, FAULT_INTERNAL, "cannot start the committer's thread");
     }
@@ -569,7 +574,11 @@ int64_t committer_next_due_ms(const struct committer *committer)
 void committer_stop(struct committer *committer)
 {
     commit_queue_close(committer->queue);
-    pthread_join(committer->thread, NULL);
+    if (committer->options.is_stepped) {
+        while (committer_turn(committer, 0)) {}
+    } else {
+        pthread_join(committer->thread, NULL);
+    }
 }
 
 void committer_free(struct committer *committer)

@@ -31,6 +31,11 @@ struct committer_options {
      * know. */
     void (*jobs_changed)(void *context, int64_t job_at_ms);
     void *jobs_context;
+    /* Of new ids; NULL: the kernel's. */
+    void (*random)(void *context, void *bytes, size_t length);
+    void *random_context;
+    /* There is no thread: whoever started it gives it its turns, and everything happens on theirs. */
+    bool is_stepped;
 };
 
 /* Starts the thread. The overdue holds that it finds are released from its first batch on. */
@@ -46,6 +51,11 @@ void committer_release(struct committer *committer, struct command *command);
 bool committer_is_failing(const struct committer *committer);
 /* The earliest deadline of a payment, as it was last looked up; INT64_MAX: none; 0: not known. Any thread. */
 int64_t committer_next_due_ms(const struct committer *committer);
+/* Where it is stepped. One turn: waits up to patience_us for commands, then takes, decides and commits one batch, or
+ * keeps house. False: it was stopped, and nothing is left to do. */
+bool committer_turn(struct committer *committer, int64_t patience_us);
+/* For how long a turn would find nothing to do, unless a command comes. */
+int64_t committer_pause_us(const struct committer *committer);
 /* Refuse new commands, finish those that wait, end the thread. Completed ones can still be taken. */
 void committer_stop(struct committer *committer);
 void committer_free(struct committer *committer);

@@ -253,20 +253,26 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+int64_t job_runner_turn(struct job_runner *runner, int64_t patience_us)
+{
+    take_completed(runner);
+    int64_t next_us = drain_turn(runner);
+    next_us = earlier(next_us, results_turn(runner));
+    next_us = earlier(next_us, claim_turn(runner));
+    if (!runner_is_draining(runner)) {
+        next_us = earlier(next_us, periodic_turn(runner));
+    }
+    int64_t wait_us = earlier(next_us - clock_monotonic_us(), patience_us);
+    (void)http_client_run(runner->http, -1, wait_us <= 0 ? 0 : (wait_us + 999) / 1000);
+    return next_us;
+}
+
 static void *runner_main(void *argument)
 {
     struct job_runner *runner = argument;
     (void)pthread_setname_np(pthread_self(), "jobs");
     while (!atomic_load(&runner->is_stopping)) {
-        take_completed(runner);
-        int64_t next_us = drain_turn(runner);
-        next_us = earlier(next_us, results_turn(runner));
-        next_us = earlier(next_us, claim_turn(runner));
-        if (!runner_is_draining(runner)) {
-            next_us = earlier(next_us, periodic_turn(runner));
-        }
-        int64_t wait_us = earlier(next_us - clock_monotonic_us(), LOOK_US);
-        (void)http_client_run(runner->http, -1, wait_us <= 0 ? 0 : (wait_us + 999) / 1000);
+        (void)job_runner_turn(runner, LOOK_US);
     }
     return NULL;
 }
@@ -338,6 +344,9 @@ bool job_runner_start(struct job_runner *runner, struct committer *committer, co
     if (!periodic_init(runner, periodic, periodic_count, fault) ||
         !runner->options.ops->watch_start(runner->options.store, job_runner_notify, runner, &runner->watch, fault)) {
         return false;
+    }
+    if (runner->options.is_stepped) {
+        return true;
     }
     runner->has_thread = pthread_create(&runner->thread, NULL, runner_main, runner) == 0;
     return runner->has_thread || fault_set(fault, FAULT_INTERNAL, "cannot start the jobs thread");

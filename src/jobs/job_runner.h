@@ -33,6 +33,7 @@ struct job_runner_options {
     int64_t notice_lead_ms; /* how long before its deadline an unpaid order is told of; 0: never */
     struct http_client_options http;
     struct job_metrics *metrics;
+    bool is_stepped; /* there is no thread: whoever started it calls job_runner_turn */
 };
 
 /* Nothing runs yet. */
@@ -52,6 +53,9 @@ void job_runner_notify(void *context, int64_t job_at_ms);
 /* Claims nothing more; what runs has until then to finish, and is given back after. Any thread. */
 void job_runner_drain(struct job_runner *runner, int64_t until_us);
 bool job_runner_is_idle(const struct job_runner *runner); /* drained: nothing runs, and all results are written */
+/* Where it is stepped. One turn, and transfers, for up to patience_us; returns when it wants the next one, on the
+ * monotonic clock, unless something ends or is told before. */
+int64_t job_runner_turn(struct job_runner *runner, int64_t patience_us);
 /* Ends the thread, before the committer is stopped. */
 void job_runner_stop(struct job_runner *runner);
 void job_runner_free(struct job_runner *runner); /* after the committer was stopped; takes NULL */
