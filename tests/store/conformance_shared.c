@@ -21,10 +21,10 @@
 
 /* ---- Stock and orders ---- */
 
-/* An order of "a" planned and left open, under a key. */
-static struct uuid plan_order(struct harness *harness, const char *key)
+/* Planned and left open, under a key. */
+static struct uuid plan_order_of(struct harness *harness, const char *key, const char *sku)
 {
-    struct place_order_line line = {TEXT_LITERAL("a"), 1};
+    struct place_order_line line = {text_from_c(sku), 1};
     struct place_order command = {
         .customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
     struct idempotency idempotency = {.key = text_from_c(key)};
@@ -39,6 +39,22 @@ static struct uuid plan_order(struct harness *harness, const char *key)
     (void)idempotency_keep(&harness->facts, &idempotency, &outcome);
     event_stock_thresholds(&harness->facts);
     return outcome.order->id;
+}
+
+static struct uuid plan_order(struct harness *harness, const char *key)
+{
+    return plan_order_of(harness, key, "a");
+}
+
+static void plan_payment(struct harness *harness, struct uuid order_id, const char *reference)
+{
+    const struct pay_order command = {.order_id = order_id, .payment_reference = text_from_c(reference)};
+    struct outcome outcome;
+    batch_begin(harness);
+    pay_order_want(&command, &harness->wanted);
+    batch_load(harness);
+    pay_order_decide(&harness->facts, &command, &outcome);
+    assert_int_equal(outcome.code, OUTCOME_ORDER_PAID);
 }
 
 static void a_guard_meets_the_faster_server(void **state)
@@ -136,6 +152,33 @@ static void timeouts_that_another_server_made_are_seen(void **state)
     harness->ops->batch_rollback(harness->store);
 }
 
+static void a_key_that_another_server_took_is_a_conflict(void **state)
+{
+    struct servers *servers = *state;
+    struct harness *harness = servers->harness;
+    (void)make_variant(harness, "a", 10);
+    (void)make_variant(harness, "b", 10);
+    (void)plan_order_of(harness, "key", "a");
+    change_turns(servers);
+    struct uuid id = plan_order_of(harness, "key", "b");
+    assert_ok(harness, save_and_commit(harness));
+    change_turns(servers);
+    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
+    harness->ops->batch_rollback(harness->store);
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 0);
+
+    struct uuid other = place_id(harness, "c", "a", 1);
+    plan_payment(harness, id, "pi_1");
+    change_turns(servers);
+    plan_payment(harness, other, "pi_1");
+    assert_ok(harness, save_and_commit(harness));
+    change_turns(servers);
+    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
+    harness->ops->batch_rollback(harness->store);
+    assert_int_equal(pay(harness, id, "pi_1").code, OUTCOME_PAYMENT_REFERENCE_USED);
+    assert_audit_clean(harness);
+}
+
 static void what_is_committed_meanwhile_does_not_show_in_what_was_loaded(void **state)
 {
     struct servers *servers = *state;
@@ -181,16 +224,10 @@ static void a_payment_in_hand_is_not_swept(void **state)
 {
     struct servers *servers = *state;
     struct harness *harness = servers->harness;
-    struct outcome outcome;
     (void)make_variant(harness, "a", 10);
     struct uuid id = place_id(harness, "c", "a", 1);
-    const struct pay_order command = {.order_id = id, .payment_reference = TEXT_LITERAL("pi_1")};
     harness_now_ms += 899999;
-    batch_begin(harness);
-    pay_order_want(&command, &harness->wanted);
-    batch_load(harness);
-    pay_order_decide(&harness->facts, &command, &outcome);
-    assert_int_equal(outcome.code, OUTCOME_ORDER_PAID);
+    plan_payment(harness, id, "pi_1");
     change_turns(servers);
     harness_now_ms += 1;
     batch_begin(harness);
@@ -533,6 +570,7 @@ static void deliveries_of_two_servers_start_in_the_order_of_their_events(void **
 
 const struct CMUnitTest CONFORMANCE_SHARED_TESTS[] = {
     ON_TWO_SERVERS(a_guard_meets_the_faster_server),
+    ON_TWO_SERVERS(a_key_that_another_server_took_is_a_conflict),
     ON_TWO_SERVERS(what_is_committed_meanwhile_does_not_show_in_what_was_loaded),
     ON_TWO_SERVERS(what_is_rolled_back_lets_go),
     ON_TWO_SERVERS(a_payment_in_hand_is_not_swept),

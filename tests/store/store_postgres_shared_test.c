@@ -83,21 +83,6 @@ static void wait_until_alone(struct harness *harness)
     }
 }
 
-static void a_key_that_another_server_took_is_a_conflict(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    (void)make_variant(harness, "a", 10);
-    (void)postgres_schemas_run(harness->location, "INSERT INTO idempotency_keys (key, fingerprint, created_at, status) "
-                                                  "SELECT 'other', decode(repeat('00', 32), 'hex'), now(), 200");
-    (void)plan_order(harness, "mine");
-    (void)postgres_schemas_run(harness->location, "UPDATE idempotency_keys SET key = 'mine'");
-    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
-    harness->ops->batch_rollback(harness->store);
-    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 0);
-    (void)postgres_schemas_run(harness->location, "DELETE FROM idempotency_keys");
-}
-
 /* Its commit took longer than it lasts, and the server that made it died over that. */
 static void a_hold_that_comes_after_its_deadline_is_seen_within_a_second(void **state)
 {
@@ -383,7 +368,6 @@ static void a_schema_of_another_program_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_TWO_SERVERS(a_key_that_another_server_took_is_a_conflict),
         WITH_TWO_SERVERS(a_hold_that_comes_after_its_deadline_is_seen_within_a_second),
         WITH_TWO_SERVERS(refusals_write_nothing),
         WITH_TWO_SERVERS(a_lost_connection_between_batches_is_not_noticed),
