@@ -9,12 +9,14 @@
 
 /* ---- What a clock that was far ahead put off ---- */
 
-/* Jobs for whose time nobody asked: it was that at which they were queued, or the end of a pause. */
+/* Jobs for whose time nobody asked: it was that at which they were queued, or the end of a pause, or (of deliveries) a
+ * little behind the one before. */
 static bool was_put_off(const struct stored_job *stored, int64_t now_ms)
 {
     const struct job *job = &stored->job;
-    bool is_later = job->state == JOB_SCHEDULED && job->run_at_ms > now_ms;
-    return is_later && (job->run_at_ms == job->created_at_ms || job->started_at_ms > now_ms);
+    bool is_later = job->state == JOB_SCHEDULED && stored->run_at_us > now_ms * INT64_C(1000);
+    bool is_first_delivery = job->event_sequence != 0 && job->attempt == 0;
+    return is_later && (job->run_at_ms == job->created_at_ms || is_first_delivery || job->started_at_ms > now_ms);
 }
 
 static void recall_job(struct store *store, struct stored_job *stored, int64_t now_ms)
