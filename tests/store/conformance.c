@@ -43,6 +43,7 @@ int conformance_run(const struct store_under_test *under_test)
         {CONFORMANCE_JOB_TESTS, CONFORMANCE_JOB_TEST_COUNT},
         {CONFORMANCE_WEBHOOK_TESTS, CONFORMANCE_WEBHOOK_TEST_COUNT},
         {CONFORMANCE_SHARED_TESTS, under_test->ops->embedded ? 0 : CONFORMANCE_SHARED_TEST_COUNT},
+        {CONFORMANCE_SHARED_JOB_TESTS, under_test->ops->embedded ? 0 : CONFORMANCE_SHARED_JOB_TEST_COUNT},
     };
     size_t part_count = sizeof(parts) / sizeof(parts[0]);
     size_t count = 0;

@@ -28,5 +28,7 @@ extern const struct CMUnitTest CONFORMANCE_WEBHOOK_TESTS[];
 extern const size_t CONFORMANCE_WEBHOOK_TEST_COUNT;
 extern const struct CMUnitTest CONFORMANCE_SHARED_TESTS[]; /* of stores that are no server's alone */
 extern const size_t CONFORMANCE_SHARED_TEST_COUNT;
+extern const struct CMUnitTest CONFORMANCE_SHARED_JOB_TESTS[];
+extern const size_t CONFORMANCE_SHARED_JOB_TEST_COUNT;
 
 #endif
