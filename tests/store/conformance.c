@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "servers.h"
+
 static const struct store_under_test *store_under_test;
 
 int conformance_setup(void **state)
@@ -17,6 +19,18 @@ int conformance_teardown(void **state)
     return 0;
 }
 
+int conformance_servers_setup(void **state)
+{
+    *state = servers_open(store_under_test);
+    return 0;
+}
+
+int conformance_servers_teardown(void **state)
+{
+    servers_close(*state);
+    return 0;
+}
+
 /* One group, since a test program speaks one TAP stream. */
 int conformance_run(const struct store_under_test *under_test)
 {
@@ -28,6 +42,8 @@ int conformance_run(const struct store_under_test *under_test)
         {CONFORMANCE_READ_TESTS, CONFORMANCE_READ_TEST_COUNT},
         {CONFORMANCE_JOB_TESTS, CONFORMANCE_JOB_TEST_COUNT},
         {CONFORMANCE_WEBHOOK_TESTS, CONFORMANCE_WEBHOOK_TEST_COUNT},
+        {CONFORMANCE_SHARED_TESTS, under_test->ops->embedded ? 0 : CONFORMANCE_SHARED_TEST_COUNT},
+        {CONFORMANCE_SHARED_JOB_TESTS, under_test->ops->embedded ? 0 : CONFORMANCE_SHARED_JOB_TEST_COUNT},
     };
     size_t part_count = sizeof(parts) / sizeof(parts[0]);
     size_t count = 0;

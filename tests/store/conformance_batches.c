@@ -416,6 +416,25 @@ static void a_kept_answer_comes_back(void **state)
     assert_int_equal(kept->created_at_ms, HARNESS_START_MS);
 }
 
+static void old_keys_go_and_others_stay(void **state)
+{
+    struct harness *harness = *state;
+    struct idempotency_record old = {
+        .key = TEXT_LITERAL("old"), .created_at_ms = HARNESS_START_MS, .status = 201, .is_new = true};
+    struct idempotency_record kept = {
+        .key = TEXT_LITERAL("kept"), .created_at_ms = HARNESS_START_MS + 1, .status = 201, .is_new = true};
+    batch_begin(harness);
+    facts_put_idempotency(&harness->facts, &old);
+    facts_put_idempotency(&harness->facts, &kept);
+    batch_commit(harness);
+    harness_now_ms += INT64_C(24) * 60 * 60 * 1000 + 1;
+    for (bool more = true; more;) {
+        assert_ok(harness, harness->ops->maintain(harness->store, true, &more, &harness->fault));
+    }
+    assert_null(load_key(harness, "old"));
+    assert_non_null(load_key(harness, "kept"));
+}
+
 static int64_t purchased(struct harness *harness, const char *customer_id, const char *sku)
 {
     batch_begin(harness);
@@ -529,6 +548,7 @@ const struct CMUnitTest CONFORMANCE_BATCH_TESTS[] = {
     ON_FRESH_STORE(the_database_refuses_what_exists),
     ON_FRESH_STORE(an_order_key_leads_to_its_order),
     ON_FRESH_STORE(a_kept_answer_comes_back),
+    ON_FRESH_STORE(old_keys_go_and_others_stay),
     ON_FRESH_STORE(purchases_are_paid_orders_and_live_holds),
     ON_FRESH_STORE(what_is_loaded_is_loaded_once),
     ON_FRESH_STORE(now_never_goes_back),

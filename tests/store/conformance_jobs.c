@@ -10,18 +10,6 @@
 #define LEASE_MS 30000
 #define HOUR_MS (INT64_C(60) * 60 * 1000)
 
-/* A store that is shared looks from the front only as often as that is cheap: on a busy machine what was not known
- * before is found a little later. */
-static struct outcome claim_soon(struct harness *harness, size_t max)
-{
-    struct outcome outcome = claim(harness, max, LEASE_MS);
-    for (int i = 0; outcome.job_count == 0 && i < 300; i++) {
-        (void)usleep(20000);
-        outcome = claim(harness, max, LEASE_MS);
-    }
-    return outcome;
-}
-
 static void assert_claimed(const struct outcome *outcome, const struct uuid *ids, size_t count)
 {
     assert_int_equal(outcome->job_count, count);
@@ -149,7 +137,7 @@ static void a_log_and_progress_are_kept_and_lists_leave_the_log_out(void **state
 {
     struct harness *harness = *state;
     struct uuid id = enqueue_at(harness, "q", 5, 0);
-    assert_int_equal(claim_soon(harness, 1).job_count, 1);
+    assert_int_equal(claim_soon(harness, 1, LEASE_MS).job_count, 1);
     struct job *held = load_job(harness, &id);
     held->log = job_log_append(harness->arena, held->log, TEXT_LITERAL("{\"n\":1}\n"));
     held->progress = 0;
@@ -207,7 +195,7 @@ static void a_batch_of_jobs_that_is_rolled_back_leaves_nothing(void **state)
     assert_int_equal(read_job(harness, id)->state, JOB_SCHEDULED);
     assert_int_equal(plan_keyed(harness, "k", JOB_KEY_REFUSE).jobs[0].verdict, JOB_ACCEPTED);
     harness->ops->batch_rollback(harness->store);
-    struct outcome outcome = claim_soon(harness, 10);
+    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
     assert_claimed(&outcome, &id, 1);
 }
 
@@ -223,15 +211,15 @@ static void what_is_due_is_claimed_by_priority_then_time_then_age(void **state)
     struct uuid future = enqueue_at(harness, "q", 0, harness_now_ms + 1000);
     assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
     harness_now_ms += 20;
-    struct outcome outcome = claim_soon(harness, 3);
+    struct outcome outcome = claim_soon(harness, 3, LEASE_MS);
     assert_claimed(&outcome, (struct uuid[]){urgent, early, younger}, 3);
     assert_true(outcome.more);
-    outcome = claim_soon(harness, 10);
+    outcome = claim_soon(harness, 10, LEASE_MS);
     assert_claimed(&outcome, &late, 1);
     assert_false(outcome.more);
     assert_int_equal(outcome.next_ms, HARNESS_START_MS + 1000);
     harness_now_ms = HARNESS_START_MS + 1000;
-    outcome = claim_soon(harness, 10);
+    outcome = claim_soon(harness, 10, LEASE_MS);
     assert_claimed(&outcome, &future, 1);
     assert_audit_clean(harness);
 }
@@ -252,7 +240,7 @@ static void priorities_of_one_queue_share_one_portion(void **state)
     }
     harness->ops->batch_rollback(harness->store);
     limit_queue(harness, "q", 4);
-    assert_int_equal(claim_soon(harness, 100).job_count, 4);
+    assert_int_equal(claim_soon(harness, 100, LEASE_MS).job_count, 4);
     assert_int_equal(claim(harness, 100, LEASE_MS).job_count, 0);
 }
 
@@ -261,7 +249,7 @@ static void what_a_queue_left_of_its_share_is_worth_asking_again(void **state)
     struct harness *harness = *state;
     enqueue(harness, "long", 100);
     enqueue(harness, "short", 1);
-    struct outcome outcome = claim_soon(harness, 10);
+    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
     assert_in_range(outcome.job_count, 2, 10);
     assert_true(outcome.more);
     limit_queue(harness, "long", 5);
@@ -275,11 +263,11 @@ static void a_paused_queue_starts_nothing_until_it_goes_on(void **state)
     struct uuid paused = enqueue_at(harness, "paused", 0, 0);
     struct uuid open = enqueue_at(harness, "open", 9, 0);
     pause_queue(harness, "paused", true);
-    struct outcome outcome = claim_soon(harness, 10);
+    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
     assert_claimed(&outcome, &open, 1);
     assert_false(outcome.more);
     pause_queue(harness, "paused", false);
-    outcome = claim_soon(harness, 10);
+    outcome = claim_soon(harness, 10, LEASE_MS);
     assert_claimed(&outcome, &paused, 1);
 }
 
@@ -288,14 +276,14 @@ static void a_queue_runs_as_many_as_its_limit(void **state)
     struct harness *harness = *state;
     enqueue(harness, "narrow", 5);
     limit_queue(harness, "narrow", 2);
-    struct outcome outcome = claim_soon(harness, 10);
+    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
     assert_int_equal(outcome.job_count, 2);
     const struct job first = *outcome.jobs[0].job;
     assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
     assert_int_equal(finish(harness, &first, JOB_RESULT_DONE), JOB_ACCEPTED);
-    assert_int_equal(claim_soon(harness, 10).job_count, 1);
+    assert_int_equal(claim_soon(harness, 10, LEASE_MS).job_count, 1);
     limit_queue(harness, "narrow", 0);
-    assert_int_equal(claim_soon(harness, 10).job_count, 2);
+    assert_int_equal(claim_soon(harness, 10, LEASE_MS).job_count, 2);
 }
 
 static void all_queues_together_run_as_many_as_their_limit(void **state)
@@ -304,24 +292,24 @@ static void all_queues_together_run_as_many_as_their_limit(void **state)
     enqueue(harness, "a", 5);
     enqueue(harness, "b", 5);
     limit_queue(harness, "all", 3);
-    struct outcome outcome = claim_soon(harness, 10);
+    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
     assert_int_equal(outcome.job_count, 3);
     assert_false(outcome.more);
     const struct job first = *outcome.jobs[0].job;
     harness_reopen(harness); /* it is the database's limit, not a process's */
     assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
     assert_int_equal(finish(harness, &first, JOB_RESULT_DONE), JOB_ACCEPTED);
-    assert_int_equal(claim_soon(harness, 10).job_count, 1);
+    assert_int_equal(claim_soon(harness, 10, LEASE_MS).job_count, 1);
     limit_queue(harness, "a", 1); /* the narrower of the two holds */
     limit_queue(harness, "all", 5);
-    outcome = claim_soon(harness, 10);
+    outcome = claim_soon(harness, 10, LEASE_MS);
     assert_int_equal(outcome.job_count, 2);
     assert_true(text_equal_c(outcome.jobs[0].job->queue, "b"));
     pause_queue(harness, "all", true);
     limit_queue(harness, "all", 0);
     assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
     pause_queue(harness, "all", false);
-    assert_true(claim_soon(harness, 10).job_count > 0);
+    assert_true(claim_soon(harness, 10, LEASE_MS).job_count > 0);
 }
 
 static void a_used_up_rate_says_when_the_next_may_start(void **state)
@@ -329,23 +317,23 @@ static void a_used_up_rate_says_when_the_next_may_start(void **state)
     struct harness *harness = *state;
     enqueue(harness, "q", 5);
     rate_queue(harness, "all", 2, 500);
-    struct outcome outcome = claim_soon(harness, 10);
+    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
     assert_int_equal(outcome.job_count, 2);
     assert_false(outcome.more);
     assert_int_equal(outcome.next_ms, harness_now_ms + 500);
     assert_int_equal(claim(harness, 10, LEASE_MS).next_ms, harness_now_ms + 500);
     harness_now_ms += 500;
-    assert_int_equal(claim_soon(harness, 10).job_count, 2);
+    assert_int_equal(claim_soon(harness, 10, LEASE_MS).job_count, 2);
     rate_queue(harness, "all", 0, 0);
     rate_queue(harness, "q", 1, 1000);
-    assert_int_equal(claim_soon(harness, 10).next_ms, harness_now_ms + 1000);
+    assert_int_equal(claim_soon(harness, 10, LEASE_MS).next_ms, harness_now_ms + 1000);
 }
 
 static void a_lease_that_ran_out_is_taken_over_and_its_holder_fenced(void **state)
 {
     struct harness *harness = *state;
     struct uuid id = enqueue_at(harness, "q", 5, 0);
-    struct outcome outcome = claim_soon(harness, 1);
+    struct outcome outcome = claim_soon(harness, 1, LEASE_MS);
     assert_claimed(&outcome, &id, 1);
     const struct job stalled = *outcome.jobs[0].job;
     outcome = claim(harness, 10, LEASE_MS);
@@ -353,7 +341,7 @@ static void a_lease_that_ran_out_is_taken_over_and_its_holder_fenced(void **stat
     harness_now_ms += LEASE_MS - 1;
     assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
     harness_now_ms += 1;
-    outcome = claim_soon(harness, 10);
+    outcome = claim_soon(harness, 10, LEASE_MS);
     assert_claimed(&outcome, &id, 1);
     assert_true(outcome.jobs[0].was_taken_over);
     const struct job holder = *outcome.jobs[0].job;
@@ -369,11 +357,11 @@ static void what_a_clock_that_was_ahead_put_off_does_not_wait_for_it(void **stat
     struct harness *harness = *state;
     harness_now_ms += HOUR_MS;
     struct uuid failed = enqueue_at(harness, "failed", 5, 0);
-    struct outcome outcome = claim_soon(harness, 1);
+    struct outcome outcome = claim_soon(harness, 1, LEASE_MS);
     const struct job tried = *outcome.jobs[0].job;
     assert_int_equal(finish(harness, &tried, JOB_RESULT_FAILED), JOB_ACCEPTED);
     struct uuid lost = enqueue_at(harness, "lost", 5, 0);
-    outcome = claim_soon(harness, 1);
+    outcome = claim_soon(harness, 1, LEASE_MS);
     assert_claimed(&outcome, &lost, 1);
     struct uuid waiting = enqueue_at(harness, "waiting", 5, 0);
     int64_t later_ms = harness_now_ms + 1;
@@ -384,9 +372,9 @@ static void what_a_clock_that_was_ahead_put_off_does_not_wait_for_it(void **stat
     assert_int_equal(read_job(harness, waiting)->run_at_ms, harness_now_ms);
     assert_int_equal(read_job(harness, later)->run_at_ms, later_ms); /* as it was asked for */
     assert_int_equal(read_job(harness, lost)->lease_until_ms, harness_now_ms + LEASE_MS);
-    assert_int_equal(claim_soon(harness, 10).job_count, 2);
+    assert_int_equal(claim_soon(harness, 10, LEASE_MS).job_count, 2);
     harness_now_ms += LEASE_MS;
-    outcome = claim_soon(harness, 1);
+    outcome = claim_soon(harness, 1, LEASE_MS);
     assert_true(outcome.jobs[0].was_taken_over);
 }
 
@@ -395,7 +383,7 @@ static void a_claim_says_when_a_lease_runs_out(void **state)
     struct harness *harness = *state;
     (void)enqueue_at(harness, "q", 5, 0);
     (void)enqueue_at(harness, "q", 5, harness_now_ms + 2 * LEASE_MS);
-    (void)claim_soon(harness, 10);
+    (void)claim_soon(harness, 10, LEASE_MS);
     int64_t next_ms = INT64_MAX;
     for (int i = 0; next_ms != HARNESS_START_MS + LEASE_MS && i < 300; i++) {
         (void)usleep(i == 0 ? 0 : 20000);
@@ -442,7 +430,7 @@ static void a_key_is_scheduled_once_and_free_again_when_its_job_runs(void **stat
     assert_int_equal(plan_keyed(harness, "K", JOB_KEY_REFUSE).jobs[0].verdict, JOB_ACCEPTED); /* another key */
     harness->ops->batch_rollback(harness->store);
 
-    assert_int_equal(claim_soon(harness, 1).job_count, 1);
+    assert_int_equal(claim_soon(harness, 1, LEASE_MS).job_count, 1);
     struct uuid second = plan_keyed(harness, "k", JOB_KEY_REFUSE).jobs[0].job->id;
     assert_false(uuid_equal(second, first));
     batch_commit(harness);
@@ -557,10 +545,10 @@ static void queues_count_their_jobs_and_say_how_late_the_oldest_is(void **state)
     enqueue(harness, "b", 3);
     (void)enqueue_at(harness, "a", 5, harness_now_ms + 100);
     limit_queue(harness, "b", 1);
-    struct outcome outcome = claim_soon(harness, 10);
+    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
     const struct job running = *outcome.jobs[0].job;
     assert_int_equal(finish(harness, &running, JOB_RESULT_HOPELESS), JOB_ACCEPTED);
-    assert_int_equal(claim_soon(harness, 10).job_count, 1);
+    assert_int_equal(claim_soon(harness, 10, LEASE_MS).job_count, 1);
     assert_ok(harness, harness->ops->read_queues(harness->reader, harness->read_arena, QUEUE_COUNTS,
                                                  harness_now_ms + 50, &rows, &count, &harness->fault));
     assert_int_equal(count, 3);

@@ -237,6 +237,43 @@ static void a_delivery_has_the_number_of_its_event(void **state)
     assert_audit_clean(harness);
 }
 
+static void place_told(struct harness *harness)
+{
+    struct place_order_line line = {TEXT_LITERAL("a"), 1};
+    struct place_order order = {.customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
+    struct outcome outcome;
+    batch_begin(harness);
+    place_order_want(&order, &harness->wanted);
+    batch_load(harness);
+    place_order_decide(&harness->facts, &order, &outcome);
+    webhooks_enqueue(&harness->facts);
+    assert_ok(harness, save_and_commit(harness));
+}
+
+/* Several of one millisecond, which keep their order by more than the time at which they were queued. */
+static void deliveries_do_not_wait_for_a_clock_that_was_ahead(void **state)
+{
+    struct harness *harness = *state;
+    const int64_t ahead_ms = 3600000;
+    (void)make_variant(harness, "a", 10);
+    harness_now_ms += ahead_ms;
+    (void)create_endpoint(harness, UINT32_C(1) << EVENT_ORDER_CREATED);
+    for (int i = 0; i < 3; i++) {
+        place_told(harness);
+    }
+    harness_set_clock_back(harness, ahead_ms);
+    struct job **jobs;
+    size_t count;
+    bool more;
+    const struct job_filter filter = {.has_state = true, .state = JOB_SCHEDULED};
+    assert_ok(harness, harness->ops->read_jobs(harness->reader, harness->read_arena, &filter,
+                                               &(struct page){.limit = 9}, &jobs, &count, &more, &harness->fault));
+    assert_int_equal(count, 3);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(jobs[i]->run_at_ms, harness_now_ms);
+    }
+}
+
 /* ---- Notices ---- */
 
 static struct outcome notify(struct harness *harness, bool commits)
@@ -429,6 +466,7 @@ const struct CMUnitTest CONFORMANCE_WEBHOOK_TESTS[] = {
     ON_FRESH_STORE(a_changed_endpoint_is_guarded_and_seen),
     ON_FRESH_STORE(an_endpoint_that_is_rolled_back_or_deleted_is_gone),
     ON_FRESH_STORE(a_delivery_has_the_number_of_its_event),
+    ON_FRESH_STORE(deliveries_do_not_wait_for_a_clock_that_was_ahead),
     ON_FRESH_STORE(orders_of_one_deadline_are_told_of_once_each_over_several_slices),
     ON_FRESH_STORE(notices_go_on_once_a_clock_that_was_ahead_is_put_right),
     ON_FRESH_STORE(finished_jobs_go_by_age_a_slice_at_a_time),

@@ -1,6 +1,7 @@
 #include "harness_jobs.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "domain/manage_jobs.h"
 
@@ -70,6 +71,16 @@ struct outcome claim(struct harness *harness, size_t max, int64_t lease_ms)
 {
     struct outcome outcome = plan_claim(harness, max, lease_ms);
     batch_commit(harness);
+    return outcome;
+}
+
+struct outcome claim_soon(struct harness *harness, size_t max, int64_t lease_ms)
+{
+    struct outcome outcome = claim(harness, max, lease_ms);
+    for (int i = 0; outcome.job_count == 0 && i < 600; i++) {
+        (void)usleep(20000);
+        outcome = claim(harness, max, lease_ms);
+    }
     return outcome;
 }
 

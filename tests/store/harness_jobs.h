@@ -14,6 +14,9 @@ struct uuid enqueue_at(struct harness *harness, const char *queue, int64_t prior
 /* One batch that is decided and left open. */
 struct outcome plan_keyed(struct harness *harness, const char *key, enum on_scheduled_key on_key);
 struct outcome claim(struct harness *harness, size_t max, int64_t lease_ms);
+/* A shared store looks from the front only as often as that is cheap: on a busy machine what was not known before is
+ * found a little later. */
+struct outcome claim_soon(struct harness *harness, size_t max, int64_t lease_ms);
 struct outcome plan_claim(struct harness *harness, size_t max, int64_t lease_ms); /* decided and left open */
 /* A job as it was claimed gets this end; what the verdict is. */
 enum job_verdict finish(struct harness *harness, const struct job *job, enum job_result_kind kind);

@@ -12,10 +12,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "domain/notify_payments.h"
-#include "domain/place_order.h"
-#include "domain/prune.h"
-#include "domain/schedule_jobs.h"
 #include "domain/webhooks.h"
 #include "harness_jobs.h"
 #include "postgres_schemas.h"
@@ -199,37 +195,6 @@ static void a_limited_queue_never_runs_more_than_its_limit(void **state)
 
 /* ---- What is in somebody's hand ---- */
 
-/* A look that took long, as on a busy machine, is not taken again at once. */
-static struct outcome claim_soon(struct harness *harness, size_t max, int64_t lease_ms)
-{
-    struct outcome outcome = claim(harness, max, lease_ms);
-    for (int i = 0; outcome.job_count == 0 && i < 600; i++) {
-        (void)usleep(20000);
-        outcome = claim(harness, max, lease_ms);
-    }
-    return outcome;
-}
-
-static void a_contested_queue_is_looked_at_again_soon(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    enqueue(harness, "narrow", 5);
-    enqueue(harness, "wide", 1);
-    limit_queue(harness, "narrow", 2);
-    assert_int_equal(plan_claim(harness, 1, LEASE_MS).job_count, 1); /* has the narrow queue in hand */
-    change_turns(servers);
-    struct outcome outcome = claim(harness, 10, LEASE_MS);
-    assert_true(outcome.job_count <= 1); /* of the wide one at most */
-    assert_false(outcome.more);
-    assert_in_range(outcome.next_ms - harness_now_ms, 1, 50);
-    change_turns(servers);
-    batch_commit(harness);
-    change_turns(servers);
-    (void)claim(harness, 10, LEASE_MS);
-    assert_int_equal(count_of(harness, "jobs WHERE state = 'running' AND queue = 'narrow'"), 2);
-}
-
 static void what_a_share_left_is_more(void **state)
 {
     struct servers *servers = *state;
@@ -242,46 +207,6 @@ static void what_a_share_left_is_more(void **state)
     limit_queue(harness, "long", (int64_t)outcome.job_count);
     (void)claim(harness, 10, LEASE_MS);
     assert_false(claim(harness, 10, LEASE_MS).more); /* it is the limit that keeps it */
-}
-
-static void a_lost_lease_keeps_its_place_until_it_is_taken_over(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    enqueue(harness, "narrow", 3);
-    limit_queue(harness, "narrow", 1);
-    struct uuid id = claim(harness, 10, 1000).jobs[0].job->id;
-    change_turns(servers);
-    assert_int_equal(claim(harness, 10, LEASE_MS).job_count, 0);
-    harness_now_ms += 1001;
-    struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
-    assert_int_equal(outcome.job_count, 1);
-    assert_true(outcome.jobs[0].was_taken_over);
-    assert_true(uuid_equal(outcome.jobs[0].job->id, id));
-    assert_int_equal(count_of(harness, "jobs WHERE state = 'running'"), 1);
-}
-
-static void a_stalled_twin_cannot_finish_what_was_taken_over(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    enqueue(harness, "q", 1);
-    struct job stalled = *claim(harness, 1, 1000).jobs[0].job;
-    change_turns(servers);
-    struct outcome early = claim(harness, 1, LEASE_MS);
-    assert_int_equal(early.job_count, 0);
-    assert_int_equal(early.next_ms, harness_now_ms + 1000);
-    harness_now_ms += 1000;
-    struct job taken = *claim_soon(harness, 1, LEASE_MS).jobs[0].job;
-    assert_int_equal(taken.claim, 2);
-    assert_int_equal(taken.attempt, 2);
-    change_turns(servers);
-    assert_int_equal(finish(harness, &stalled, JOB_RESULT_DONE), JOB_FENCED);
-    change_turns(servers);
-    assert_int_equal(finish(harness, &taken, JOB_RESULT_DONE), JOB_ACCEPTED);
-    change_turns(servers);
-    assert_int_equal(finish(harness, &stalled, JOB_RESULT_FAILED), JOB_FENCED);
-    assert_int_equal(read_job(harness, taken.id)->state, JOB_COMPLETED);
 }
 
 static PGconn *lock_somewhere_else(const struct harness *harness, const char *sql)
@@ -385,173 +310,6 @@ static void an_old_snapshot_hides_no_job(void **state)
     PQfinish(somebody);
 }
 
-/* ---- What happens once ---- */
-
-static void a_key_that_another_server_scheduled_is_a_conflict(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    assert_int_equal(plan_keyed(harness, "k", JOB_KEY_KEEP).jobs[0].verdict, JOB_ACCEPTED);
-    change_turns(servers);
-    assert_int_equal(plan_keyed(harness, "k", JOB_KEY_KEEP).jobs[0].verdict, JOB_ACCEPTED);
-    batch_commit(harness);
-    change_turns(servers);
-    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
-    harness->ops->batch_rollback(harness->store);
-    assert_int_equal(plan_keyed(harness, "k", JOB_KEY_KEEP).jobs[0].verdict, JOB_KEPT);
-    harness->ops->batch_rollback(harness->store);
-    assert_int_equal(count_of(harness, "jobs"), 1);
-}
-
-static void declare(struct harness *harness, int64_t next_ms)
-{
-    const struct job_schedule schedule = {.name = TEXT_LITERAL("nightly"),
-                                          .queue = TEXT_LITERAL("maintenance"),
-                                          .kind = TEXT_LITERAL("prune"),
-                                          .cron = TEXT_LITERAL("0 3 * * *"),
-                                          .time_zone = TEXT_LITERAL("Europe/Berlin"),
-                                          .next_run_at_ms = next_ms};
-    const struct declare_schedule command = {&schedule};
-    struct outcome outcome;
-    batch_begin(harness);
-    declare_schedule_want(&command, &harness->wanted);
-    batch_load(harness);
-    declare_schedule_decide(&harness->facts, &command, &outcome);
-    if (outcome.changed) {
-        batch_commit(harness);
-    } else {
-        harness->ops->batch_rollback(harness->store);
-    }
-    assert_int_equal(outcome.next_ms, next_ms);
-}
-
-static bool plan_fire(struct harness *harness, int64_t due_ms)
-{
-    const struct fire_schedule command = {TEXT_LITERAL("nightly"), due_ms, INT64_MAX};
-    struct outcome outcome;
-    batch_begin(harness);
-    fire_schedule_want(&command, &harness->wanted);
-    batch_load(harness);
-    fire_schedule_decide(&harness->facts, &command, &outcome);
-    return outcome.changed;
-}
-
-static void a_schedule_is_fired_once(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    int64_t due_ms = harness_now_ms + 1000;
-    declare(harness, due_ms);
-    change_turns(servers);
-    declare(harness, due_ms);
-    harness_now_ms = due_ms;
-    assert_true(plan_fire(harness, due_ms));
-    change_turns(servers);
-    assert_true(plan_fire(harness, due_ms));
-    batch_commit(harness);
-    change_turns(servers);
-    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
-    harness->ops->batch_rollback(harness->store);
-    assert_false(plan_fire(harness, due_ms));
-    harness->ops->batch_rollback(harness->store);
-    assert_int_equal(count_of(harness, "jobs WHERE kind = 'prune'"), 1);
-    assert_int_equal(count_of(harness, "job_schedules WHERE next_run_at IS NULL AND version = 2"), 1);
-}
-
-static struct outcome plan_notices(struct harness *harness)
-{
-    const struct notify_payments command = {{.max = 2, .lead_ms = 300000}};
-    struct outcome outcome;
-    batch_begin(harness);
-    notify_payments_want(&command, &harness->wanted);
-    batch_load(harness);
-    notify_payments_decide(&harness->facts, &command, &outcome);
-    return outcome;
-}
-
-static void an_order_is_told_of_once(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    (void)make_variant(harness, "a", 10);
-    for (int i = 0; i < 3; i++) {
-        (void)place_id(harness, "c", "a", 1); /* for 900 seconds */
-    }
-    assert_int_equal(plan_notices(harness).count, 0);
-    harness->ops->batch_rollback(harness->store);
-    harness_now_ms += 600000;
-    struct outcome outcome = plan_notices(harness);
-    assert_int_equal(outcome.count, 2);
-    assert_true(outcome.more);
-    change_turns(servers);
-    assert_int_equal(plan_notices(harness).count, 0); /* the other has them in hand */
-    harness->ops->batch_rollback(harness->store);
-    change_turns(servers);
-    batch_commit(harness);
-    change_turns(servers);
-    outcome = plan_notices(harness);
-    assert_int_equal(outcome.count, 1);
-    assert_false(outcome.more);
-    batch_commit(harness);
-    change_turns(servers);
-    assert_int_equal(plan_notices(harness).count, 0);
-    harness->ops->batch_rollback(harness->store);
-    assert_int_equal(count_of(harness, "events WHERE type = 'order.payment_due_soon'"), 3);
-    assert_audit_clean(harness);
-}
-
-static struct outcome run_prune(struct harness *harness, const struct prune_wanted *wanted)
-{
-    const struct prune command = {*wanted};
-    struct outcome outcome;
-    batch_begin(harness);
-    prune_want(&command, &harness->wanted);
-    batch_load(harness);
-    prune_decide(&harness->facts, &command, &outcome);
-    if (outcome.changed) {
-        batch_commit(harness);
-    } else {
-        harness->ops->batch_rollback(harness->store);
-    }
-    return outcome;
-}
-
-static void old_rows_go_in_slices_and_leave_no_gap(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    (void)make_variant(harness, "a", 100);
-    for (int i = 0; i < 20; i++) {
-        (void)place_id(harness, "c", "a", 1);
-    }
-    enqueue(harness, "q", 20);
-    struct outcome outcome = claim(harness, 20, LEASE_MS);
-    struct job jobs[20];
-    for (size_t i = 0; i < 20; i++) {
-        jobs[i] = *outcome.jobs[i].job;
-    }
-    for (size_t i = 0; i < 20; i++) {
-        harness_now_ms++;
-        assert_int_equal(finish(harness, &jobs[i], i < 4 ? JOB_RESULT_HOPELESS : JOB_RESULT_DONE), JOB_ACCEPTED);
-    }
-    const struct prune_wanted wanted = {.max = 5,
-                                        .finished_before_ms = INT64_MIN,
-                                        .finished_keep = 3,
-                                        .dead_before_ms = harness_now_ms,
-                                        .events_before_ms = harness_now_ms + 1};
-    int slices = 0;
-    while (run_prune(harness, &wanted).more) {
-        change_turns(servers);
-        slices++;
-    }
-    assert_true(slices >= 3);
-    assert_int_equal(count_of(harness, "jobs WHERE state = 'completed'"), 3);
-    assert_int_equal(count_of(harness, "jobs WHERE state = 'dead'"), 0);
-    assert_int_equal(count_of(harness, "events"), 1); /* the last one stays */
-    assert_int_equal(count_of(harness, "events e, counters c WHERE e.sequence = c.last_sequence"), 1);
-    assert_audit_clean(harness);
-}
-
 /* ---- Many at once ---- */
 
 static void a_batch_changes_all_endpoints_and_queues_that_there_are(void **state)
@@ -591,73 +349,6 @@ static void a_batch_changes_all_endpoints_and_queues_that_there_are(void **state
     batch_commit(harness);
     assert_int_equal(count_of(harness, "webhook_endpoints"), 99);
     assert_int_equal(count_of(harness, "job_queues WHERE name LIKE 'webhook:%'"), 99);
-}
-
-static void connect_endpoint(struct harness *harness)
-{
-    struct outcome outcome;
-    batch_begin(harness);
-    batch_load(harness);
-    create_endpoint_decide(&harness->facts,
-                           &(struct create_endpoint){.url = TEXT_LITERAL("https://example.com/"),
-                                                     .concurrency = 1,
-                                                     .secret = TEXT_LITERAL("whsec_x")},
-                           &outcome);
-    batch_commit(harness);
-}
-
-/* With its deliveries. */
-static void place_told(struct harness *harness, const char *sku, int64_t quantity)
-{
-    struct outcome outcome;
-    struct place_order_line line = {text_from_c(sku), quantity};
-    struct place_order order = {.customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
-    batch_begin(harness);
-    place_order_want(&order, &harness->wanted);
-    batch_load(harness);
-    place_order_decide(&harness->facts, &order, &outcome);
-    event_stock_thresholds(&harness->facts);
-    webhooks_enqueue(&harness->facts);
-    assert_ok(harness, save_and_commit(harness));
-}
-
-/* Though the one that comes second has a clock that is behind. */
-static void deliveries_of_two_servers_start_in_the_order_of_their_events(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    (void)make_variant(harness, "a", 1000);
-    connect_endpoint(harness);
-    for (int i = 0; i < 20; i++) {
-        place_told(harness, "a", 1);
-        change_turns(servers);
-        harness_now_ms += i % 2 == 0 ? -1 : 2;
-    }
-    harness_now_ms += 1000;
-    int64_t last = 0;
-    for (int i = 0; i < 20; i++) {
-        const struct outcome outcome = claim_soon(harness, 10, LEASE_MS);
-        assert_int_equal(outcome.job_count, 1); /* one at a time */
-        const struct job job = *outcome.jobs[0].job;
-        assert_true(job.event_sequence > last);
-        last = job.event_sequence;
-        assert_int_equal(finish(harness, &job, JOB_RESULT_DONE), JOB_ACCEPTED);
-    }
-}
-
-static void deliveries_carry_the_numbers_of_their_events(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    (void)make_variant(harness, "a", 10);
-    (void)place_id(harness, "c", "a", 1);
-    connect_endpoint(harness);
-    change_turns(servers);
-    place_told(harness, "a", 9); /* sells out, too */
-    assert_int_equal(count_of(harness, "jobs j JOIN events e ON e.sequence = j.event_sequence "
-                                       "WHERE e.type IN ('order.created', 'stock.sold_out')"),
-                     2);
-    assert_audit_clean(harness);
 }
 
 /* ---- Watches ---- */
@@ -721,20 +412,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_TWO_SERVERS(what_two_workers_claim_is_claimed_once),
         WITH_TWO_SERVERS(a_limited_queue_never_runs_more_than_its_limit),
-        WITH_TWO_SERVERS(a_contested_queue_is_looked_at_again_soon),
         WITH_TWO_SERVERS(what_a_share_left_is_more),
-        WITH_TWO_SERVERS(a_lost_lease_keeps_its_place_until_it_is_taken_over),
-        WITH_TWO_SERVERS(a_stalled_twin_cannot_finish_what_was_taken_over),
         WITH_TWO_SERVERS(a_claim_does_not_wait_for_a_job_that_stays_locked),
         WITH_TWO_SERVERS(whoever_wants_a_job_that_stays_locked_is_told),
         WITH_TWO_SERVERS(an_old_snapshot_hides_no_job),
-        WITH_TWO_SERVERS(a_key_that_another_server_scheduled_is_a_conflict),
-        WITH_TWO_SERVERS(a_schedule_is_fired_once),
-        WITH_TWO_SERVERS(an_order_is_told_of_once),
-        WITH_TWO_SERVERS(old_rows_go_in_slices_and_leave_no_gap),
         WITH_TWO_SERVERS(a_batch_changes_all_endpoints_and_queues_that_there_are),
-        WITH_TWO_SERVERS(deliveries_of_two_servers_start_in_the_order_of_their_events),
-        WITH_TWO_SERVERS(deliveries_carry_the_numbers_of_their_events),
         WITH_TWO_SERVERS(a_watch_is_told_what_another_server_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

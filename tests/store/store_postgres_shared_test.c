@@ -83,116 +83,6 @@ static void wait_until_alone(struct harness *harness)
     }
 }
 
-static void a_guard_meets_the_faster_server(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    (void)make_variant(harness, "a", 10);
-    (void)plan_order(harness, "first"); /* nothing was written before: nothing is locked */
-    harness->ops->batch_rollback(harness->store);
-    (void)plan_order(harness, "second");
-    change_turns(servers);
-    (void)place_id(harness, "c", "a", 3);
-    change_turns(servers);
-    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
-    harness->ops->batch_rollback(harness->store);
-    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 3);
-
-    (void)plan_order(harness, "second"); /* planned again, this time behind a lock */
-    assert_ok(harness, save_and_commit(harness));
-    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 4);
-    assert_audit_clean(harness);
-}
-
-static void a_key_that_another_server_took_is_a_conflict(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    (void)make_variant(harness, "a", 10);
-    (void)postgres_schemas_run(harness->location, "INSERT INTO idempotency_keys (key, fingerprint, created_at, status) "
-                                                  "SELECT 'other', decode(repeat('00', 32), 'hex'), now(), 200");
-    (void)plan_order(harness, "mine");
-    (void)postgres_schemas_run(harness->location, "UPDATE idempotency_keys SET key = 'mine'");
-    assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
-    harness->ops->batch_rollback(harness->store);
-    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 0);
-    (void)postgres_schemas_run(harness->location, "DELETE FROM idempotency_keys");
-}
-
-static void what_another_server_sweeps_is_left_to_it(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    struct uuid due[4];
-    size_t count;
-    bool more;
-    (void)make_variant(harness, "a", 10);
-    (void)make_variant(harness, "b", 10);
-    struct uuid first = place_id(harness, "c", "a", 1);
-    struct uuid second = place_id(harness, "c", "b", 1);
-    harness_now_ms += 900000;
-    batch_begin(harness); /* has the first in hand */
-    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms, 4, due, &count, &more, &harness->fault));
-    assert_int_equal(count, 2);
-    wanted_add_due(&harness->wanted, &first);
-    harness->wanted.due_known = 1;
-    batch_load(harness);
-    assert_true(harness->facts.overdue_left); /* the second */
-
-    change_turns(servers);
-    batch_begin(harness);
-    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms, 4, due, &count, &more, &harness->fault));
-    assert_int_equal(count, 2);
-    wanted_add_due(&harness->wanted, &due[0]);
-    wanted_add_due(&harness->wanted, &due[1]);
-    harness->wanted.due_known = 2;
-    batch_load(harness); /* does not wait */
-    assert_true(facts_is_elsewhere(&harness->facts, &first));
-    assert_false(facts_is_elsewhere(&harness->facts, &second));
-    assert_false(harness->facts.overdue_left);
-    assert_true(expire_order_decide(&harness->facts, facts_order(&harness->facts, &second)));
-    batch_commit(harness);
-
-    change_turns(servers);
-    assert_true(expire_order_decide(&harness->facts, facts_order(&harness->facts, &first)));
-    batch_commit(harness);
-    assert_int_equal(count_from_audit(harness, "orders expired"), 2);
-
-    change_turns(servers); /* whose list still has it */
-    batch_begin(harness);
-    wanted_add_due(&harness->wanted, &first);
-    batch_load(harness);
-    assert_true(facts_is_elsewhere(&harness->facts, &first));
-    harness->ops->batch_rollback(harness->store);
-    assert_audit_clean(harness);
-}
-
-static void timeouts_that_another_server_made_are_seen(void **state)
-{
-    struct servers *servers = *state;
-    struct harness *harness = servers->harness;
-    struct uuid due[4];
-    size_t count;
-    bool more;
-    int64_t due_ms;
-    (void)make_variant(harness, "a", 1);
-    assert_ok(harness, harness->ops->next_due(harness->store, &due_ms, &harness->fault));
-    assert_true(due_ms == INT64_MAX);
-    change_turns(servers);
-    (void)place_id(harness, "c", "a", 1);
-    change_turns(servers);
-    harness_now_ms += 900000;
-    batch_begin(harness);
-    wanted_add_sku(&harness->wanted, TEXT_LITERAL("a"));
-    batch_load(harness);
-    assert_true(harness->facts.overdue_left); /* so no order is refused for its stock */
-    harness->ops->batch_rollback(harness->store);
-    batch_begin(harness);
-    assert_ok(harness, harness->ops->batch_due(harness->store, harness_now_ms, 4, due, &count, &more, &harness->fault));
-    assert_int_equal(count, 1);
-    harness->ops->batch_rollback(harness->store);
-}
-
 /* Its commit took longer than it lasts, and the server that made it died over that. */
 static void a_hold_that_comes_after_its_deadline_is_seen_within_a_second(void **state)
 {
@@ -478,10 +368,6 @@ static void a_schema_of_another_program_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH_TWO_SERVERS(a_guard_meets_the_faster_server),
-        WITH_TWO_SERVERS(a_key_that_another_server_took_is_a_conflict),
-        WITH_TWO_SERVERS(what_another_server_sweeps_is_left_to_it),
-        WITH_TWO_SERVERS(timeouts_that_another_server_made_are_seen),
         WITH_TWO_SERVERS(a_hold_that_comes_after_its_deadline_is_seen_within_a_second),
         WITH_TWO_SERVERS(refusals_write_nothing),
         WITH_TWO_SERVERS(a_lost_connection_between_batches_is_not_noticed),

@@ -19,12 +19,13 @@ static const struct statement PRUNE_WRITERS = {
     "prune_writers", "DELETE FROM writers WHERE writer_id IN (SELECT writer_id FROM writers "
                      "WHERE written_at < clock_timestamp() - interval '1 day' FOR UPDATE SKIP LOCKED)"};
 /* $1: now; $2: how far the clock was ahead, in milliseconds. Jobs for whose time nobody asked: it was that at which they
- * were queued, or the end of a pause. */
+ * were queued, or the end of a pause, or (of deliveries) a little behind the one before. */
 static const struct statement RECALL_JOBS = {
     "recall_jobs",
     "WITH recalled AS (UPDATE jobs SET run_at = $1::timestamptz WHERE job_id = ANY (ARRAY("
     "SELECT job_id FROM jobs WHERE state = 'scheduled' AND run_at > $1::timestamptz "
-    "AND (run_at = created_at OR started_at > $1::timestamptz) LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) "
+    "AND (run_at = created_at OR started_at > $1::timestamptz OR (event_sequence IS NOT NULL AND attempt = 0)) "
+    "LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) "
     "RETURNING 1) SELECT count(*) FROM recalled"};
 #define AHEAD "$2::bigint * interval '1 ms'"
 static const struct statement RECALL_LEASES = {
