@@ -1,0 +1,134 @@
+#ifndef HOLDFAST_TESTS_SIMULATION_MODEL_H
+#define HOLDFAST_TESTS_SIMULATION_MODEL_H
+
+/* A second shop, as simple as can be: it knows no batches, locks or databases, only what the rules promise. Next to each
+ * decision of the real one it predicts the answer; what it predicted becomes its state when that batch has committed.
+ *
+ * Batches overlap, so predictions are made on copies of what they touch. When a batch commits, what it changed must
+ * still be what it was copied from: if not, the database let an update get lost. */
+
+#include <glib.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "domain/facts.h"
+#include "domain/outcome.h"
+#include "engine/command.h"
+
+#define MODEL_SKUS_MAX 8
+#define MODEL_LINES_MAX 8
+
+struct model_payment {
+    char *reference;
+    bool is_accepted;
+    enum outcome_code code; /* how it was answered */
+    int64_t amount;
+};
+
+struct model_line {
+    int sku;
+    int64_t quantity;
+    int64_t unit_price;
+};
+
+struct model_order {
+    struct uuid id;
+    int64_t number; /* in the order of their making: how the history names it */
+    enum order_status status;
+    bool is_revived;
+    char *customer_id;
+    struct model_line lines[MODEL_LINES_MAX];
+    size_t line_count;
+    int64_t total;
+    int64_t created_at_ms;
+    int64_t expires_at_ms;
+    int64_t version;
+    GArray *payments; /* struct model_payment */
+    int64_t stamp;    /* which commit changed it last */
+    bool is_changed;  /* in a batch */
+};
+
+struct model_sku {
+    char name[32];
+    bool exists;
+    int64_t stock_quantity;
+    int64_t reserved_quantity;
+    int64_t price;
+    int64_t max_per_customer;    /* 0: none */
+    int64_t low_stock_threshold; /* -1: none */
+    int64_t stamp;               /* which commit changed its stock last */
+    int64_t patch_stamp;         /* and its price or limit */
+    int64_t supplied;            /* units that ever came, less those that went otherwise than by a sale */
+    bool is_changed;             /* in a batch: its stock */
+    bool is_patched;             /* the same: its price or limit */
+};
+
+struct model_key {
+    char *key;
+    uint8_t fingerprint[FINGERPRINT_BYTES];
+    bool has_order;
+    struct uuid order_id;
+    int status; /* of another answer */
+};
+
+/* One job, as those who hold it see it. */
+struct model_job {
+    struct uuid id;
+    enum job_state state;
+    int64_t claim;
+    int64_t lease_until_ms;
+};
+
+struct model {
+    GHashTable *orders;     /* by id */
+    GHashTable *references; /* payment reference -> struct uuid * of the order */
+    GHashTable *keys;
+    GHashTable *jobs; /* by id: those that were claimed */
+    struct model_sku skus[MODEL_SKUS_MAX];
+    int64_t commits;
+    int64_t event_count;
+    int64_t order_count;
+    int64_t payment_count;
+    int64_t sold[MODEL_SKUS_MAX]; /* units in paid orders */
+};
+
+/* What one batch would do. */
+struct model_batch {
+    const struct model *model;
+    const struct facts *facts;
+    GHashTable *orders; /* copies, by id */
+    GHashTable *references;
+    GHashTable *keys;
+    GHashTable *jobs;
+    struct model_sku skus[MODEL_SKUS_MAX];
+    bool has_sku[MODEL_SKUS_MAX];
+    GArray *events;     /* struct model_event */
+    bool may_set_aside; /* timeouts of this server were set aside lately: an overdue hold may stay for a while */
+};
+
+struct model_event {
+    enum event_type type;
+    struct uuid order_id; /* zero: no order's */
+};
+
+struct model *model_new(void);
+void model_free(struct model *model);
+
+struct model_batch *model_batch_new(const struct model *model);
+void model_batch_free(struct model_batch *batch);
+/* Next to the real decision, after it. Reports what differs. */
+void model_expects_expiry(struct model_batch *batch, const struct facts *facts, const struct uuid *order_id,
+                          bool has_expired);
+void model_expects_outcome(struct model_batch *batch, const struct facts *facts, const struct command *command);
+/* The working set that is about to be saved must say what the predictions say. */
+void model_expects_facts(struct model_batch *batch, const struct facts *facts);
+/* It has committed. */
+void model_apply(struct model *model, struct model_batch *batch);
+
+const struct model_order *model_order(const struct model *model, const struct uuid *id);
+int model_sku_index(const struct model *model, struct text name); /* -1: no such SKU */
+
+/* Called by the model on a difference: says what the rule is and what happened. Does not return. */
+void sim_violation(const char *rule, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+
+#endif

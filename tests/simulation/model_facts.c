@@ -1,0 +1,113 @@
+/* What is about to be saved, against what the model expects: a decision may give the right answer and still change the
+ * wrong thing. */
+
+#include "model_state.h"
+
+static void check_order(struct model_batch *batch, const struct order *order)
+{
+    const struct model_order *expected = seen_order(batch, &order->id);
+    if (expected == NULL) {
+        sim_violation("saved", "an order is saved that nobody placed");
+    }
+    bool is_same = order->status == expected->status && order->revived == expected->is_revived &&
+                   order->expires_at_ms == expected->expires_at_ms && order->total.amount == expected->total &&
+                   order->line_count == expected->line_count && order->payment_count == expected->payments->len;
+    for (size_t i = 0; is_same && i < order->line_count; i++) {
+        is_same = model_sku_index(batch->model, order->lines[i].variant->sku) == expected->lines[i].sku &&
+                  order->lines[i].quantity == expected->lines[i].quantity &&
+                  order->lines[i].unit_price == expected->lines[i].unit_price;
+    }
+    for (size_t i = 0; is_same && i < order->payment_count; i++) {
+        const struct model_payment *payment = &g_array_index(expected->payments, struct model_payment, i);
+        is_same = text_equal_c(order->payments[i].reference, payment->reference) &&
+                  (order->payments[i].status == PAYMENT_ACCEPTED) == payment->is_accepted &&
+                  order->payments[i].amount.amount == payment->amount;
+    }
+    if (!is_same) {
+        sim_violation("saved",
+                      "order %" G_GINT64_FORMAT " is saved as %s until %" G_GINT64_FORMAT
+                      " with %zu payments; the model "
+                      "has it %s until %" G_GINT64_FORMAT " with %u",
+                      expected->number, order_status_name(order->status), order->expires_at_ms, order->payment_count,
+                      order_status_name(expected->status), expected->expires_at_ms, expected->payments->len);
+    }
+}
+
+static void check_level(struct model_batch *batch, const struct variant *variant)
+{
+    int index = model_sku_index(batch->model, variant->sku);
+    const struct model_sku *expected = seen_sku(batch, index);
+    if (variant->stock.stock_quantity != expected->stock_quantity ||
+        variant->stock.reserved_quantity != expected->reserved_quantity || variant->price.amount != expected->price ||
+        variant->max_per_customer != expected->max_per_customer) {
+        sim_violation("saved",
+                      "%s is saved with %" G_GINT64_FORMAT " reserved of %" G_GINT64_FORMAT " at %" G_GINT64_FORMAT
+                      "; the model has %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT " at %" G_GINT64_FORMAT,
+                      expected->name, variant->stock.reserved_quantity, variant->stock.stock_quantity,
+                      variant->price.amount, expected->reserved_quantity, expected->stock_quantity, expected->price);
+    }
+}
+
+/* Those that follow from the levels, which are told of behind all others. */
+static void expect_thresholds(struct model_batch *batch, const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->variants.count; i++) {
+        const struct variant *variant = facts->variants.entries[i].value;
+        int index = model_sku_index(batch->model, variant->sku);
+        const struct model_sku *before = &batch->model->skus[index];
+        const struct model_sku *after = seen_sku(batch, index);
+        if (!before->exists || !after->is_changed) {
+            continue;
+        }
+        int64_t had = before->stock_quantity - before->reserved_quantity;
+        int64_t has = after->stock_quantity - after->reserved_quantity;
+        if ((had > 0) != (has > 0)) {
+            batch_add_event(batch, has > 0 ? EVENT_STOCK_BACK : EVENT_STOCK_SOLD_OUT, NULL);
+        }
+        if (had > after->low_stock_threshold && has <= after->low_stock_threshold) {
+            batch_add_event(batch, EVENT_STOCK_LOW, NULL);
+        }
+    }
+}
+
+static bool is_modelled(enum event_type type)
+{
+    return type != EVENT_ORDER_PAYMENT_DUE_SOON && type != EVENT_WEBHOOK_ENDPOINT_DISABLED;
+}
+
+/* I11: exactly one event for every state change, in the order of the changes. */
+static void check_events(struct model_batch *batch, const struct facts *facts)
+{
+    guint at = 0;
+    for (size_t i = 0; i < facts->events.count; i++) {
+        const struct event *event = facts->events.items[i];
+        if (!is_modelled(event->type)) {
+            continue;
+        }
+        const struct model_event *expected =
+            at < batch->events->len ? &g_array_index(batch->events, struct model_event, at) : NULL;
+        struct uuid order_id = event->order == NULL ? (struct uuid){{0}} : event->order->id;
+        if (expected == NULL || expected->type != event->type || !uuid_equal(expected->order_id, order_id)) {
+            sim_violation("I11", "event %zu of the batch is %s, the model expects %s", i, event_type_name(event->type),
+                          expected == NULL ? "none" : event_type_name(expected->type));
+        }
+        at++;
+    }
+    if (at < batch->events->len) {
+        sim_violation("I11", "no event tells of a change: %s",
+                      event_type_name(g_array_index(batch->events, struct model_event, at).type));
+    }
+}
+
+void model_expects_facts(struct model_batch *batch, const struct facts *facts)
+{
+    batch->facts = facts;
+    for (size_t i = 0; i < facts->orders.count; i++) {
+        check_order(batch, facts->orders.entries[i].value);
+    }
+    for (size_t i = 0; i < facts->variants.count; i++) {
+        check_level(batch, facts->variants.entries[i].value);
+    }
+    expect_thresholds(batch, facts);
+    check_events(batch, facts);
+}

@@ -1,0 +1,341 @@
+/* A whole run: a wild part in which anybody acts at any time and anything goes wrong, and a calm one in which all that
+ * was begun has to end well. */
+
+#include "world.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "domain/limits.h"
+#include "memory_store.h"
+#include "store/sqlite/sqlite_store.h"
+
+#define CALM_ROUNDS_MAX 20000
+#define CALM_STEP_US_MAX (INT64_C(15) * 1000000)
+#define CLOCK_STEP_S_MAX 7200
+
+static int64_t between(int64_t least, int64_t most)
+{
+    return random_between(&world->random, least, most);
+}
+
+static struct server *any_server(void)
+{
+    return &world->servers[random_below(&world->random, (int64_t)world->server_count)];
+}
+
+/* ---- The wild part ---- */
+
+static int64_t min_int64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When something has to be done; INT64_MAX: nothing. */
+static int64_t next_us(void)
+{
+    int64_t at_us = network_next_us();
+    for (size_t i = 0; i < world->server_count; i++) {
+        if (server_may_act(&world->servers[i])) {
+            at_us = min_int64(at_us, server_next_us(&world->servers[i]));
+        }
+    }
+    return at_us;
+}
+
+static void let_time_pass(void)
+{
+    int64_t choice = random_below(&world->random, 100);
+    int64_t until_us = next_us();
+    if (choice < 40) {
+        advance_us(between(1, 2000));
+    } else if (choice < 70) {
+        advance_us(random_magnitude(&world->random, 1000000));
+    } else if (choice < 95 && until_us != INT64_MAX && until_us > world->now_us) {
+        advance_us(until_us - world->now_us);
+    } else if (choice >= 95) {
+        advance_us(random_magnitude(&world->random, INT64_C(600) * 1000000));
+    }
+}
+
+/* The machine's, or somebody's, doing. */
+static void meddle(void)
+{
+    struct server *server = any_server();
+    if (trouble(TROUBLE_OUTAGE)) {
+        server->out_until_us = world->now_us + random_magnitude(&world->random, 30000000);
+    }
+    if (trouble(TROUBLE_STALL_COMMITTER)) {
+        server->committer_stalled_until_us = world->now_us + random_magnitude(&world->random, 10000000);
+    }
+    if (trouble(TROUBLE_STALL_WORKER)) {
+        server->runner_stalled_until_us = world->now_us + random_magnitude(&world->random, 300000000);
+    }
+    if (trouble(TROUBLE_CLOCK_FORWARD)) {
+        world->clock_us += random_magnitude(&world->random, CLOCK_STEP_S_MAX) * 1000000;
+    }
+    if (trouble(TROUBLE_CLOCK_BACK)) {
+        world->clock_us -= random_magnitude(&world->random, CLOCK_STEP_S_MAX) * 1000000;
+    }
+}
+
+void act(void)
+{
+    struct server *server = any_server();
+    int64_t choice = random_below(&world->random, 100);
+    if (choice < 30) {
+        (void)server_committer_turn(server);
+    } else if (choice < 45) {
+        (void)server_runner_turn(server);
+    } else if (choice < 75) {
+        client_turn((size_t)random_below(&world->random, (int64_t)world->client_count));
+    } else if (choice < 90) {
+        if (server_may_act(server)) {
+            clients_take_answers(server);
+        }
+    } else if (choice < 98) {
+        let_time_pass();
+    } else {
+        meddle();
+    }
+}
+
+/* What is left of dead servers goes, and others come. Nobody's code is under way. */
+static void tend_servers(void)
+{
+    for (size_t i = 0; i < world->server_count; i++) {
+        struct server *server = &world->servers[i];
+        if (server->is_up && !server->is_cut_off && trouble(TROUBLE_CLEAN_RESTART)) {
+            server_stop(server);
+            server->down_until_us = world->now_us;
+        } else if (server->is_up && server->is_cut_off) {
+            server_stop(server);
+        } else if (!server->is_up && world->now_us >= server->down_until_us) {
+            server_start(server);
+        }
+    }
+}
+
+/* ---- The calm part ---- */
+
+static int64_t next_deadline_us(size_t *ret_drafts)
+{
+    GHashTableIter iterator;
+    gpointer value;
+    int64_t next_ms = INT64_MAX;
+    *ret_drafts = 0;
+    g_hash_table_iter_init(&iterator, world->model->orders);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const struct model_order *order = value;
+        if (order->status == ORDER_DRAFT) {
+            (*ret_drafts)++;
+            next_ms = min_int64(next_ms, order->expires_at_ms);
+        }
+    }
+    return next_ms == INT64_MAX ? INT64_MAX : world->now_us + next_ms * 1000 - world->clock_us;
+}
+
+static void round_of_turns(void)
+{
+    for (size_t i = 0; i < world->server_count; i++) {
+        (void)server_committer_turn(&world->servers[i]);
+        (void)server_runner_turn(&world->servers[i]);
+        clients_take_answers(&world->servers[i]);
+    }
+    for (size_t i = 0; i < world->client_count; i++) {
+        client_turn(i);
+    }
+}
+
+/* To what has to be done next. Where only long waits are left, a minute at a time. */
+static void pass_calmly(void)
+{
+    size_t drafts;
+    int64_t deadline_us = next_deadline_us(&drafts);
+    int64_t until_us = next_us();
+    if (clients_are_waiting() || until_us <= world->now_us) {
+        until_us = world->now_us + 1000;
+    } else if (!world->is_exact) {
+        until_us = world->now_us + CALM_STEP_US_MAX;
+    }
+    until_us = deadline_us > world->now_us ? min_int64(until_us, deadline_us) : until_us;
+    advance_us(until_us - world->now_us);
+}
+
+static void end_well(void)
+{
+    size_t drafts = 0;
+    world->is_calm = true;
+    world->is_exact = true;
+    for (size_t i = 0; i < world->server_count; i++) {
+        world->servers[i].out_until_us = 0;
+        world->servers[i].committer_stalled_until_us = 0;
+        world->servers[i].runner_stalled_until_us = 0;
+        world->servers[i].down_until_us = 0;
+    }
+    tend_servers();
+    tend_servers(); /* those that were cut off come again */
+    world->calm_since_ms = world->clock_us / 1000 + CALM_LATENESS_MS;
+    history("from here on nothing goes wrong");
+    struct command resume = {.kind = COMMAND_UPDATE_QUEUE,
+                             .input.update_queue = {.name = TEXT_LITERAL("all"), .has_paused = true}};
+    bool has_resumed = false;
+    for (int64_t rounds = 0; rounds < CALM_ROUNDS_MAX; rounds++) {
+        round_of_turns();
+        if (!clients_are_waiting() && !has_resumed) {
+            clients_give(&resume);
+            has_resumed = true;
+        }
+        (void)next_deadline_us(&drafts);
+        if (has_resumed && !clients_are_waiting() && drafts == 0 && network_owed() == 0) {
+            return;
+        }
+        world->is_exact = rounds < 2000 || drafts > 0;
+        pass_calmly();
+    }
+    sim_violation("liveness", "in %d rounds without trouble %zu drafts did not end, %zu deliveries were not made, %s",
+                  CALM_ROUNDS_MAX, drafts, network_owed(), clients_are_waiting() ? "clients wait" : "no client waits");
+}
+
+/* ---- The beginning ---- */
+
+static void choose_weather(void)
+{
+    static const int64_t WORST[] = {0, 5, 30};
+    int64_t weather = random_below(&world->random, 10);
+    int64_t worst = WORST[weather < 2 ? 0 : weather < 6 ? 1 : 2];
+    for (int i = 0; i < TROUBLE_COUNT; i++) {
+        bool happens = worst > 0 && random_permille(&world->random, 600);
+        world->rates[i] = happens ? random_magnitude(&world->random, worst) : 0;
+    }
+    for (int i = TROUBLE_OUTAGE; i <= TROUBLE_CRASH; i++) { /* at each call, and nothing works after it */
+        world->rates[i] = (world->rates[i] + 9) / 10;
+    }
+    world->rates[TROUBLE_RECEIVER_FAILS] *= 10;
+    world->rates[TROUBLE_RECEIVER_SILENT] *= 5;
+    world->rates[TROUBLE_WATCH_MISSED] *= 10;
+}
+
+static void open_shop(void)
+{
+    struct create_variant variants[MODEL_SKUS_MAX];
+    world->sku_count = between(1, MODEL_SKUS_MAX);
+    for (int i = 0; i < world->sku_count; i++) {
+        variants[i] = (struct create_variant){
+            .sku = text_from_c(world->model->skus[i].name),
+            .title = TEXT_LITERAL("Thing"),
+            .price = {.amount = random_magnitude(&world->random, 10000), .currency = "EUR"},
+            .stock_quantity = random_magnitude(&world->random, 60),
+            .max_per_customer = random_permille(&world->random, 300) ? random_magnitude(&world->random, 20) : 0,
+            .low_stock_threshold = between(-1, 5),
+        };
+    }
+    struct command create = {.kind = COMMAND_CREATE_PRODUCT,
+                             .input.create_product = {.title = TEXT_LITERAL("Things"),
+                                                      .variants = variants,
+                                                      .variant_count = (size_t)world->sku_count}};
+    clients_give(&create);
+    while (clients_are_waiting()) {
+        round_of_turns();
+        advance_us(1000);
+    }
+}
+
+static void world_init(const struct sim_options *options)
+{
+    world->options = *options;
+    random_init(&world->random, options->seed);
+    world->now_us = INT64_C(1000000);
+    world->clock_us = START_UNIX_MS * 1000;
+    world->is_calm = true;
+    world->model = model_new();
+    world->inner = options->is_sqlite ? &SQLITE_STORE : &MEMORY_STORE;
+    troubled_store_init(&world->ops, world->inner);
+    if (options->is_sqlite) {
+        (void)snprintf(world->location, sizeof(world->location), "%s/simulation.db", options->folder);
+    } else {
+        (void)snprintf(world->location, sizeof(world->location), "memory:simulation");
+    }
+    int64_t servers = between(1, SERVERS_MAX);
+    int64_t customers = between(2, CLIENTS_MAX);
+    world->server_count = (size_t)(options->is_sqlite ? 1 : options->servers > 0 ? options->servers : servers);
+    world->client_count = (size_t)(options->clients > 0 ? options->clients : customers);
+    world->queue_weight_max = (size_t)between(10, 100);
+    world->batch_weight_max = (size_t)random_magnitude(&world->random, 50);
+    world->sweep_max = (size_t)random_magnitude(&world->random, 50);
+    choose_weather();
+    for (size_t i = 0; i < world->server_count; i++) {
+        world->servers[i].number = (int)i + 1;
+        world->servers[i].batch.decided = g_ptr_array_new();
+    }
+}
+
+static void world_done(void)
+{
+    for (size_t i = 0; i < world->server_count; i++) {
+        if (world->servers[i].is_up) {
+            server_stop(&world->servers[i]);
+        }
+        g_ptr_array_unref(world->servers[i].batch.decided);
+    }
+    clients_done();
+    network_done();
+    model_free(world->model);
+}
+
+static void discard_database(void)
+{
+    static const char *const ENDINGS[] = {"", "-wal", "-shm", "-serve"};
+    char path[300];
+    memory_database_discard(world->location);
+    for (size_t i = 0; world->options.is_sqlite && i < sizeof(ENDINGS) / sizeof(*ENDINGS); i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", world->location, ENDINGS[i]);
+        (void)remove(path);
+    }
+}
+
+static void add_stats(struct sim_stats *stats)
+{
+    world->stats.orders = world->model->order_count;
+    world->stats.payments = world->model->payment_count;
+    stats->seeds++;
+    stats->steps += world->options.steps;
+    stats->batches += world->stats.batches;
+    stats->answers += world->stats.answers;
+    stats->orders += world->stats.orders;
+    stats->payments += world->stats.payments;
+    stats->deliveries += world->stats.deliveries;
+    stats->audits += world->stats.audits;
+    stats->simulated_ms += world->stats.simulated_ms;
+    stats->trace = (stats->trace ^ world->stats.trace) * UINT64_C(0x100000001b3);
+    for (int i = 0; i < TROUBLE_COUNT; i++) {
+        stats->troubles[i] += world->stats.troubles[i];
+    }
+}
+
+void simulate(const struct sim_options *options, struct sim_stats *stats)
+{
+    static struct world the_world;
+    memset(&the_world, 0, sizeof(the_world));
+    world = &the_world;
+    world_init(options);
+    clients_init();
+    network_init();
+    discard_database();
+    tend_servers();
+    open_shop();
+    world->is_calm = false;
+    for (int64_t step = 0; step < options->steps; step++) {
+        atomic_store(options->step, step);
+        tend_servers();
+        act();
+    }
+    atomic_store(options->step, options->steps);
+    end_well();
+    world_audit(&world->servers[0]);
+    add_stats(stats);
+    world_done();
+    discard_database();
+}
