@@ -51,6 +51,8 @@ struct text catalogue_field(const struct catalogue_reader *reader, const struct 
 
 /* What is said of a row, behind its key where it has one. */
 static void format_reason(const struct catalogue_reader *reader, const char *format, va_list arguments,
+                          char ret_reason[REASON_BYTES_MAX]) PRINTF_LIKE(2, 0);
+static void format_reason(const struct catalogue_reader *reader, const char *format, va_list arguments,
                           char ret_reason[REASON_BYTES_MAX])
 {
     int key_length = (int)reader->row_key.length;
@@ -69,7 +71,9 @@ void catalogue_bad_row(struct catalogue_reader *reader, size_t line, const char 
     va_start(arguments, format);
     format_reason(reader, format, arguments, reason);
     va_end(arguments);
-    reader->sink->bad_row(reader->sink->context, line, reason);
+    if (!reader->is_stopped) {
+        reader->sink->bad_row(reader->sink->context, line, reason);
+    }
 }
 
 void catalogue_notice(struct catalogue_reader *reader, size_t line, const char *format, ...)
@@ -79,7 +83,9 @@ void catalogue_notice(struct catalogue_reader *reader, size_t line, const char *
     va_start(arguments, format);
     format_reason(reader, format, arguments, text);
     va_end(arguments);
-    reader->sink->notice(reader->sink->context, line, text);
+    if (!reader->is_stopped) {
+        reader->sink->notice(reader->sink->context, line, text);
+    }
 }
 
 void catalogue_put_product(struct catalogue_reader *reader, const struct import_product *product)

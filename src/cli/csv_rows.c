@@ -105,7 +105,11 @@ static void read_line_part(struct csv_reader *reader, const char *bytes, size_t 
             reader->row_line = reader->line;
         }
         reader->row_bytes += length;
-        if (csv_parse(&reader->parser, bytes, length, take_field, take_row, reader) != length) {
+        bool is_good = csv_parse(&reader->parser, bytes, length, take_field, take_row, reader) == length;
+        if (reader->is_stopped) {
+            return; /* lone CRs end rows, too: what is behind them on this line is nobody's */
+        }
+        if (!is_good) {
             give_row_up(reader, "a quote is out of place: a field with quotes in it is quoted as a whole, and each "
                                 "quote in it doubled");
         } else if (reader->is_in_row && reader->row_bytes > CSV_ROW_BYTES_MAX) {

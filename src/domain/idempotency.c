@@ -29,7 +29,7 @@ struct idempotency_record *idempotency_keep(struct facts *facts, const struct id
         return NULL;
     }
     struct idempotency_record *record = arena_zalloc(facts->arena, sizeof(*record));
-    record->key = idempotency->key;
+    record->key = arena_text(facts->arena, idempotency->key);
     memcpy(record->fingerprint, idempotency->fingerprint, FINGERPRINT_BYTES);
     record->created_at_ms = facts->now_ms;
     record->is_new = true;

@@ -21,6 +21,19 @@ static bool has_prefix(struct text text, const char *prefix)
     return text.length >= length && strncasecmp(text.bytes, prefix, length) == 0;
 }
 
+static const char BAD_HOST[] = "must have a host that is a name or an address";
+
+/* Percent-encoded bytes of the host: libcurl decodes them, others look that very name up. */
+static bool is_host_encoded(struct text url, size_t host_start)
+{
+    for (size_t i = host_start; i < url.length && strchr("/?#", url.bytes[i]) == NULL; i++) {
+        if (url.bytes[i] == '%') {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* libcurl forgives a scheme with one slash or three, and takes bytes that other programs read in another way. */
 static const char *find_fault_in_text(struct text url, bool allow_http)
 {
@@ -43,7 +56,7 @@ static const char *find_fault_in_text(struct text url, bool allow_http)
     if (url.length == scheme_length || strchr("/?#:@", url.bytes[scheme_length]) != NULL) {
         return "must have a host behind the two slashes";
     }
-    return NULL;
+    return is_host_encoded(url, scheme_length) ? BAD_HOST : NULL;
 }
 
 /* The host without the brackets of an IPv6 address and without the dot that may end a name. */
@@ -71,8 +84,7 @@ static bool read_host(CURLU *handle, struct host *ret_host)
     return fits;
 }
 
-/* Letters, digits, hyphens (and underscores, which some have) in labels between dots: libcurl decodes percent-encoding
- * in hosts, so the check of the text was not enough. */
+/* Letters, digits, hyphens (and underscores, which some have) in labels between dots. */
 static bool is_host_name(const char *name)
 {
     size_t label_length = 0;
@@ -111,7 +123,6 @@ static bool is_port_zero(CURLU *handle)
 
 static const char *find_fault_in_parts(CURLU *handle, const char *url)
 {
-    static const char BAD_HOST[] = "must have a host that is a name or an address";
     static const char BAD_PORT[] = "must have a port between 1 and 65535, or none";
     switch (curl_url_set(handle, CURLUPART_URL, url, CURLU_DISALLOW_USER)) {
     case CURLUE_OK:

@@ -12,6 +12,7 @@
 struct transcript {
     struct buffer text;
     int64_t bytes;
+    bool stops; /* wants one product, and no more */
     bool ok;
     struct fault fault;
 };
@@ -29,7 +30,7 @@ static bool take_product(void *context, const struct import_product *product)
                              (long long)variant->stock_quantity, (long long)variant->max_per_customer);
     }
     buffer_append_c(&transcript->text, "\n");
-    return true;
+    return !transcript->stops;
 }
 
 static void take_bad_row(void *context, size_t line, const char *reason)
@@ -50,9 +51,9 @@ static void take_advance(void *context, int64_t bytes)
     transcript->bytes += bytes;
 }
 
-static struct transcript read_bytes(const char *bytes, size_t length, const char *currency)
+static struct transcript read_first(const char *bytes, size_t length, const char *currency, bool stops)
 {
-    struct transcript transcript = {0};
+    struct transcript transcript = {.stops = stops};
     const struct catalogue_sink sink = {
         .product = take_product,
         .bad_row = take_bad_row,
@@ -68,6 +69,11 @@ static struct transcript read_bytes(const char *bytes, size_t length, const char
     close(file);
     buffer_append_char(&transcript.text, '\0');
     return transcript;
+}
+
+static struct transcript read_bytes(const char *bytes, size_t length, const char *currency)
+{
+    return read_first(bytes, length, currency, false);
 }
 
 static void assert_reads(const char *csv, const char *currency, const char *expected)
@@ -90,6 +96,22 @@ static void assert_is_useless(const char *csv, const char *currency, const char 
 #define PLAIN "sku,title,price,currency,stock_quantity,max_per_customer\n"
 #define SHOPIFY \
     "Handle,Title,Option1 Name,Option1 Value,Option2 Value,Variant SKU,Variant Inventory Qty,Variant Price\n"
+
+static void who_wants_no_more_hears_of_no_further_row(void **state)
+{
+    (void)state;
+    static const char *const FILES[] = {
+        PLAIN "a,A,1,EUR,1,\nb,B,bad,EUR,1,\n",
+        PLAIN "a,A,1,EUR,1,\r\"x\"y\n", /* a lone CR ends a row, too */
+        SHOPIFY "a,A,,,,a,1,1\nb,,,,,,1,1\n",
+    };
+    for (size_t i = 0; i < sizeof(FILES) / sizeof(FILES[0]); i++) {
+        struct transcript transcript = read_first(FILES[i], strlen(FILES[i]), "EUR", true);
+        assert_true(transcript.ok);
+        assert_string_equal(transcript.text.bytes, "A: a|A|100 EUR|1|0\n");
+        buffer_done(&transcript.text);
+    }
+}
 
 /* ---- Plain ---- */
 
@@ -313,6 +335,7 @@ static void the_newer_column_names_are_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(who_wants_no_more_hears_of_no_further_row),
         cmocka_unit_test(a_plain_row_is_a_product),
         cmocka_unit_test(columns_come_in_any_order_and_case),
         cmocka_unit_test(a_byte_order_mark_and_crlf_and_no_last_newline_are_fine),
