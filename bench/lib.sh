@@ -73,6 +73,14 @@ busy_ticks() {
     awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 }' /proc/stat
 }
 
+# What a load generator says of a server that died meanwhile is no measurement.
+servers_live() {
+    local server_pid
+    for server_pid in "${server_pids[@]}"; do
+        kill -0 "$server_pid" 2>/dev/null || fail "a server died"
+    done
+}
+
 # Of wrk; bench/run's options.
 wrk_threads=1
 wrk_connections=256
@@ -83,6 +91,7 @@ with_cores() {
     before=$(busy_ticks)
     started=$(date +%s%3N)
     line=$("$@")
+    servers_live
     echo "$line $(echo "$before $(busy_ticks)" | awk -v ms="$(($(date +%s%3N) - started))" \
         -v hz="$(getconf CLK_TCK)" '{
             printf "server_cores=%.2f busy_cores=%.2f", ($3 - $1) / hz / ms * 1000, ($4 - $2) / hz / ms * 1000 }')"

@@ -18,7 +18,7 @@ export class Measurements {
     const lines = readFileSync(`${folder}/raw.jsonl`, "utf8").split("\n").filter((line) => line !== "");
     const all = lines.map((line) => JSON.parse(line));
     this.failed = all.filter((run) => run.failed_because !== undefined);
-    this.runs = all.filter((run) => run.failed_because === undefined);
+    this.runs = all.filter((run) => run.failed_because === undefined && run.void === undefined);
   }
 
   // Those of a case, a point of it, a store; undefined leaves open.
