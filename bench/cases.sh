@@ -94,15 +94,18 @@ baseline_new() { # WAY STOCK
     sql "CHECKPOINT"
 }
 
-# baseline_run WAY CLIENTS SECONDS: counts the orders that there are in the end, and what the shop thinks it sold
+# baseline_run WAY CLIENTS SECONDS: counts the orders that there are in the end, and what the shop thinks it sold. The
+# time is pgbench's own, without that for connecting.
 baseline_run() {
-    local report="$work_folder/pgbench.txt"
+    local report="$work_folder/pgbench.txt" attempts took
     timeout "$(($3 + 60))" pgbench --no-vacuum --protocol prepared --file "$bench_folder/baseline/$1.sql" \
         --client "$2" --time "$3" "$database" >"$report" 2>&1 || fail "pgbench: $(cat "$report")"
     ! grep -q 'aborted' "$report" || fail "pgbench: $(cat "$report")"
-    echo "RESULT accepted=$(sql "SELECT count(*) FROM orders") seconds=$3" \
-        "reserved=$(sql "SELECT reserved_quantity FROM stock_levels")" \
-        "attempts=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$report")"
+    attempts=$(sed -n 's/^number of transactions actually processed: \([0-9]*\).*/\1/p' "$report")
+    took=$(sed -n 's/^tps = \([0-9.]*\).*/\1/p' "$report" |
+        awk -v attempts="$attempts" -v seconds="$3" '{ printf "%.3f", ($1 > 0 ? attempts / $1 : seconds) }')
+    echo "RESULT accepted=$(sql "SELECT count(*) FROM orders") seconds=$took" \
+        "reserved=$(sql "SELECT reserved_quantity FROM stock_levels") attempts=$attempts"
 }
 
 case_baseline() { # WAY:CLIENTS
@@ -188,13 +191,13 @@ case_due_at_once() {
     local due_at started line
     database_new
     one_sku
-    due_at=$(($(date +%s) + 6 + due_holds / 15000))
+    due_at=$(($(date +%s) + 7 + due_holds / 15000))
     timeout 300 "$bench_folder/fill.mjs" --url "$server_url" --orders "$due_holds" --due-at "$due_at" >&2
-    [ "$(date +%s)" -lt "$((due_at - 2))" ] || fail "filling took too long: the first holds are nearly due"
-    sleep "$((due_at - $(date +%s) - 2))"
+    [ "$(date +%s)" -lt "$((due_at - 3))" ] || fail "filling took too long: the first holds are nearly due"
+    sleep "$((due_at - $(date +%s) - 3))"
     kill -STOP "${server_pids[0]}"
     [ "$(date +%s)" -lt "$((due_at - 1))" ] || fail "the server was stopped too late: the first holds are due already"
-    sleep 3.5
+    sleep "$((due_at + 2 - $(date +%s)))"
     started=$(date +%s%3N)
     kill -CONT "${server_pids[0]}"
     line=$(BENCH_KEYS=1 load orders 5)

@@ -64,9 +64,9 @@ set title "One hot SKU: Holdfast, and one transaction an order on PostgreSQL"
 set logscale x 2
 set logscale y
 set xtics (1, 4, 16, 64, 256, 1024)
-set ytics (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+set ytics (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 set xrange [0.8:1300]
-set yrange [0.1:100]
+set yrange [0.1:*]
 set xlabel "connections"
 set ylabel "thousand orders a second"
 set key outside right center
@@ -133,12 +133,13 @@ function loads(folder, measurements) {
     rows, colour: [COLOURS.sqlite, COLOURS.postgres, COLOURS.version][i],
     title: ["Holdfast, SQLite", "Holdfast, PostgreSQL", "one transaction an order, on PostgreSQL"][i],
   })).filter(({ rows }) => rows.length > 0);
+  const most = Math.max(...drawn.flatMap(({ rows }) => rows.map((row) => row[3])));
   render(folder, "loads", [860, 480], `
 ${blocks(drawn.map(({ rows }) => rows))}
 set title "${connections} connections"
 set xtics (${labels.join(", ")})
 set xrange [-0.6:${groups.length + ways.length - 0.4}]
-set yrange [0:*]
+set yrange [0:${most * 1.4}]
 set ylabel "thousand a second"
 set xtics scale 0
 set bmargin 4
