@@ -2,21 +2,29 @@
 # Where the cases of bench/run keep their data: a file each on SQLite; on PostgreSQL a schema each in one cluster that
 # lives as long as the run.
 
-store=sqlite # bench/run's --store
+store=       # sqlite or postgres, of the case that runs
+step_number=0 # no two databases of a run have the same name
 database=    # for --database, of the case that runs
-cluster_uri=
+cluster_uri= # empty: it does not run
 psql_options=(--no-psqlrc --quiet --no-align --tuples-only --set ON_ERROR_STOP=1)
 
+# True: it runs.
 cluster_start() {
     chmod 755 "$work_folder" # where root runs this, the server is another user
-    cluster_uri=$("$bench_folder/../tools/postgres_cluster" start "$work_folder/cluster") || exit 1
-    sync # what making it has left to write
+    cluster_uri=$("$bench_folder/../tools/postgres_cluster" start "$work_folder/cluster") &&
+        sync # what making it has left to write
+}
+
+# So that it has nothing to do while SQLite is measured.
+cluster_stop() {
+    if [ -n "$cluster_uri" ]; then
+        "$bench_folder/../tools/postgres_cluster" stop "$work_folder/cluster" || true
+    fi
+    cluster_uri=
 }
 
 cluster_destroy() {
-    if [ -n "$cluster_uri" ]; then
-        "$bench_folder/../tools/postgres_cluster" destroy "$work_folder/cluster"
-    fi
+    "$bench_folder/../tools/postgres_cluster" destroy "$work_folder/cluster"
 }
 
 # sql STATEMENT: its value
@@ -24,18 +32,19 @@ sql() {
     psql "${psql_options[@]}" --command "$1" "${database:-$cluster_uri}"
 }
 
-schema_new() { # NAME
+schema_new() {
     database=
-    sql "CREATE SCHEMA bench_$1"
-    database="$cluster_uri?options=-csearch_path%3Dbench_$1"
+    sql "CREATE SCHEMA bench_$step_number"
+    database="$cluster_uri?options=-csearch_path%3Dbench_$step_number"
 }
 
-# database_new NAME: an empty one, with all that was written before it on the disk
+# An empty one, with all that was written before it on the disk.
 database_new() {
     if [ "$store" = sqlite ]; then
-        database="sqlite:$work_folder/$1.db"
+        database="sqlite:$work_folder/bench_$step_number.db"
+        sync
     else
-        schema_new "$1"
+        schema_new
         "$holdfast" migrate --database "$database" >/dev/null
         sql CHECKPOINT
     fi

@@ -31,12 +31,17 @@ server_start() {
     fail "the server did not say within 10 seconds that it listens"
 }
 
-# All of them.
+# All of them; one that does not end within ten seconds is killed, lest it keep the rest from being measured.
 server_stop() {
     local server_pid
     for server_pid in "${server_pids[@]}"; do
         kill -CONT "$server_pid" 2>/dev/null || true
         kill -TERM "$server_pid" 2>/dev/null || true
+        for _ in $(seq 200); do
+            kill -0 "$server_pid" 2>/dev/null || break
+            sleep 0.05
+        done
+        kill -KILL "$server_pid" 2>/dev/null || true
         wait "$server_pid" || true
     done
     server_pids=()
@@ -51,34 +56,72 @@ product_create() {
 
 # metric NAME-WITH-LABELS: its value now
 metric() {
-    curl --silent --show-error --fail "$server_url/metrics" | awk -v name="$1" '$1 == name { printf "%d\n", $2 }'
+    curl --silent --show-error --fail --max-time 10 "$server_url/metrics" |
+        awk -v name="$1" '$1 == name { printf "%d\n", $2 }'
 }
 
 resident_mib() {
     awk '/^VmRSS:/ { printf "%.1f\n", $2 / 1024 }' "/proc/${server_pids[0]}/status"
 }
 
+# Clock ticks for which the servers, and then the whole machine, have been busy.
+busy_ticks() {
+    local server_pid
+    for server_pid in "${server_pids[@]}"; do
+        sed 's/.*) //' "/proc/$server_pid/stat"
+    done | awk '{ sum += $12 + $13 } END { printf "%d ", sum }'
+    awk '$1 == "cpu" { print $2 + $3 + $4 + $7 + $8 }' /proc/stat
+}
+
+# What a load generator says of a server that died meanwhile is no measurement.
+servers_live() {
+    local server_pid
+    for server_pid in "${server_pids[@]}"; do
+        kill -0 "$server_pid" 2>/dev/null || fail "a server died"
+    done
+}
+
 # Of wrk; bench/run's options.
 wrk_threads=1
 wrk_connections=256
 
+# with_cores COMMAND...: its RESULT line, with how many cores the servers and the whole machine were busy with meanwhile
+with_cores() {
+    local before started line
+    before=$(busy_ticks)
+    started=$(date +%s%3N)
+    line=$("$@")
+    servers_live
+    echo "$line $(echo "$before $(busy_ticks)" | awk -v ms="$(($(date +%s%3N) - started))" \
+        -v hz="$(getconf CLK_TCK)" '{
+            printf "server_cores=%.2f busy_cores=%.2f", ($3 - $1) / hz / ms * 1000, ($4 - $2) / hz / ms * 1000 }')"
+}
+
 # load SCRIPT SECONDS [URL]: drives the server with wrk; prints its RESULT line
 load() {
+    with_cores load_with_wrk "$@"
+}
+
+load_with_wrk() {
     local output
     output=$(BENCH_FOLDER="$bench_folder" BENCH_RUN="$RANDOM$RANDOM$RANDOM" \
-        wrk --threads "$wrk_threads" --connections "$wrk_connections" --duration "${2}s" --timeout 10s \
-        --script "$bench_folder/wrk/$1.lua" "${3:-$server_url}") || fail "wrk: $output"
+        timeout "$(($2 + 60))" wrk --threads "$wrk_threads" --connections "$wrk_connections" --duration "${2}s" \
+        --timeout 10s --script "$bench_folder/wrk/$1.lua" "${3:-$server_url}") || fail "wrk: $output"
     grep '^RESULT ' <<<"$output" || fail "wrk gave no result: $output"
 }
 
 # load_two SCRIPT SECONDS URL URL: half of the connections each, at the same time; one RESULT line for both, with the
 # latency of the slower one
 load_two() {
+    with_cores load_with_two "$@"
+}
+
+load_with_two() {
     local first="$work_folder/load-first.txt" second="$work_folder/load-second.txt" load_pid
     local wrk_connections=$((wrk_connections / 2))
-    load "$1" "$2" "$3" >"$first" &
+    load_with_wrk "$1" "$2" "$3" >"$first" &
     load_pid=$!
-    load "$1" "$2" "$4" >"$second"
+    load_with_wrk "$1" "$2" "$4" >"$second"
     wait "$load_pid"
     paste -d ' ' "$first" "$second" | awk '{
         for (i = 1; i <= NF; i++) {
@@ -92,28 +135,6 @@ load_two() {
         for (i = 1; i <= count; i++) printf " %s=%s", names[i], value[names[i]]
         printf "\n"
     }'
-}
-
-# field NAME: of each RESULT line on standard input
-field() {
-    sed -n "s/.* $1=\([^ ]*\).*/\1/p"
-}
-
-# per_second WHAT FACTOR: for each RESULT line, how many were accepted (or refused) a second, times FACTOR
-per_second() {
-    awk -v what="$1" -v factor="$2" '{
-        for (i = 2; i <= NF; i++) { split($i, pair, "="); value[pair[1]] = pair[2] }
-        printf "%.0f\n", value[what] * factor / value["seconds"]
-    }'
-}
-
-sum() {
-    awk '{ sum += $1 } END { print sum + 0 }'
-}
-
-# ratio A B: A / B
-ratio() {
-    awk -v a="$1" -v b="$2" 'BEGIN { if (b > 0) printf "%.2f\n", a / b; else print "-" }'
 }
 
 # The middle one of the numbers on standard input.

@@ -5,7 +5,7 @@ CREATE TABLE stock_levels (
     stock_quantity bigint NOT NULL,
     reserved_quantity bigint NOT NULL,
     version bigint NOT NULL,
-    CHECK (0 <= reserved_quantity AND reserved_quantity <= stock_quantity)
+    CONSTRAINT stock_levels_quantities CHECK (0 <= reserved_quantity AND reserved_quantity <= stock_quantity)
 ) WITH (fillfactor = 40);
 
 CREATE TABLE orders (
@@ -44,4 +44,4 @@ CREATE TABLE jobs (
     PRIMARY KEY (kind, run_at, order_id)
 );
 
-INSERT INTO stock_levels VALUES (1, 1000000000000, 0, 1);
+INSERT INTO stock_levels VALUES (1, 0, 0, 1); -- the run says how many

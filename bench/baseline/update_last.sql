@@ -7,6 +7,12 @@ INSERT INTO orders (customer_id, status, currency, total_amount, expires_at)
 INSERT INTO order_items VALUES (:order_id, 1, 1, 1, 1999);
 INSERT INTO stock_reservations VALUES (:order_id, 1, 1, 1, 'active');
 INSERT INTO jobs VALUES ('payment_timeout', now() + interval '15 minutes', :order_id);
-UPDATE stock_levels SET reserved_quantity = reserved_quantity + 1, version = version + 1
-    WHERE variant_id = 1 AND stock_quantity - reserved_quantity >= 1;
+WITH moved AS (
+    UPDATE stock_levels SET reserved_quantity = reserved_quantity + 1, version = version + 1
+    WHERE variant_id = 1 AND stock_quantity - reserved_quantity >= 1 RETURNING 1)
+SELECT count(*) AS moved FROM moved \gset
+\if :moved
 COMMIT;
+\else
+ROLLBACK;
+\endif

@@ -32,10 +32,11 @@ end
 
 function common.done(summary, latency)
   io.write(string.format(
-    "RESULT accepted=%d seconds=%.3f refused=%d failed=%d p50_ms=%.2f p99_ms=%.2f max_ms=%.2f\n",
+    "RESULT accepted=%d seconds=%.3f refused=%d failed=%d p50_ms=%.3f p90_ms=%.3f p99_ms=%.3f p999_ms=%.3f max_ms=%.3f\n",
     summary.requests - summary.errors.status, summary.duration / 1e6, summary.errors.status,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout,
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency.max / 1000))
+    latency:percentile(50) / 1000, latency:percentile(90) / 1000, latency:percentile(99) / 1000,
+    latency:percentile(99.9) / 1000, latency.max / 1000))
 end
 
 return common
