@@ -16,6 +16,7 @@ byte skipped[SERVERS];
 /* Every command that has come by now. */
 inline take(s)
 {
+    printf("server %d: takes commands %d\n", s, with(B.taken, queue[s]));
     B.taken = with(B.taken, queue[s]);
     queue[s] = 0;
     B.locks_level = MEETS_OTHERS;
@@ -40,6 +41,7 @@ inline look(s)
 #ifdef FAULT_OLD_CLOCK
     B.over = over;
 #endif
+    printf("server %d: finds orders %d due\n", s, B.due);
     skip_to_lock(s)
 }
 
@@ -93,6 +95,7 @@ inline count_due(s)
 
 inline read_level(s)
 {
+    printf("server %d: reads stock %d, reserved %d\n", s, stock_quantity, reserved_quantity);
     B.stock_quantity = stock_quantity;
     B.reserved_quantity = reserved_quantity;
     stale[s] = false;
@@ -290,6 +293,7 @@ inline check_answer(s, said, o, r)
 /* The command is its client's again: settled, or to be sent once more under the same key or reference. */
 inline answer_one(s, c)
 {
+    printf("server %d: answers command %d: %e\n", s, c, B.answer[c]);
     check_answer(s, B.answer[c], order_of[c], reference_of[c]);
     if
     :: B.answer[c] == PLACED -> known = with(known, BIT(order_of[c]))

@@ -7,7 +7,7 @@ mtype:status = { DRAFT, PAID, CANCELLED, EXPIRED };
 mtype:kind = { PLACE, PAY, CANCEL, EXTEND };
 mtype:payment = { ACCEPTED, REFUND_DUE };
 mtype:transaction = { SENT, COMMITTED, NOT_COMMITTED };
-mtype:answer = {
+mtype = {
     PLACED,           /* or replayed */
     SHORT,            /* insufficient_stock */
     PAYMENT_ACCEPTED, /* order_paid */
@@ -94,7 +94,7 @@ typedef batch {
     byte extended;
     byte new_keys;
     byte new_payments;
-    mtype:answer answer[COMMANDS];
+    mtype answer[COMMANDS];
 
     /* For assertions alone: when the level was read, these holds were over and in the way, and these keys were there. */
     byte tied;
@@ -150,6 +150,7 @@ inline save_order(s, o)
     assert(I8 || !has(B.orders_new, o) || status[o] == NONE);
     assert(I9 || may_move(status[o], B.status[o]));
     status[o] = B.status[o];
+    printf("database: order %d: %e\n", o, status[o]);
 #ifdef FAULT_TIMERS_IN_MEMORY
     own[s] = with(own[s], B.orders_new);
 #endif
@@ -237,6 +238,8 @@ end_no_transaction:
             transaction[s] = COMMITTED
         :: else -> transaction[s] = NOT_COMMITTED
         fi;
+        printf("database: server %d's transaction: %e; stock %d, reserved %d\n", s, transaction[s], stock_quantity,
+               reserved_quantity);
         unlock(s)
     }
     :: d_step { /* its statements never came */

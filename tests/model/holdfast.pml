@@ -6,55 +6,52 @@
  *
  * Versions. A version is a counter in the database. Here each server has a bit instead, stale, which is set when anybody
  * else commits a change to the stock level after this server read it: the same answer to the same question (is the
- * version still the loaded one?), without a number that grows. */
+ * version still the loaded one?), without a number that grows.
+ *
+ * What is printed is for whoever replays a trail: while spin searches nothing is. */
 
 #define SERVERS 2
 #define ORDERS 2
 #define REFERENCES 2
+#define COMMANDS 3
 
 /* ---- What is played: each run has its own commands, and its own share of misfortune ---- */
 
 #if defined(RUN_RACE) /* two customers; one of them asks twice under one key, as after a broken connection */
-#define COMMANDS 3
-#define SETTING              \
-    command(0, PLACE, 0, 0); \
-    command(1, PLACE, 0, 0); \
+#define SETTING               \
+    command(0, PLACE, 0, 0);  \
+    command(1, PLACE, 0, 0);  \
     command(2, PLACE, 1, 0)
 #elif defined(RUN_PAYMENTS) /* a held order is paid twice, while another customer waits for its unit */
-#define COMMANDS 3
-#define SETTING              \
-    held(0);                 \
-    command(0, PAY, 0, 0);   \
-    command(1, PAY, 0, 1);   \
+#define SETTING               \
+    held(0);                  \
+    command(0, PAY, 0, 0);    \
+    command(1, PAY, 0, 1);    \
     command(2, PLACE, 1, 0)
 #elif defined(RUN_CANCEL) /* a held order is paid and cancelled, while another customer waits for its unit */
-#define COMMANDS 3
-#define SETTING              \
-    held(0);                 \
-    command(0, PAY, 0, 0);   \
-    command(1, CANCEL, 0, 0);\
+#define SETTING               \
+    held(0);                  \
+    command(0, PAY, 0, 0);    \
+    command(1, CANCEL, 0, 0); \
     command(2, PLACE, 1, 0)
 #elif defined(RUN_REFERENCE) /* one payment reference, sent twice for one order and once for another */
-#define COMMANDS 3
 #define STOCK 2
-#define SETTING              \
-    held(0);                 \
-    held(1);                 \
-    command(0, PAY, 0, 0);   \
-    command(1, PAY, 0, 0);   \
+#define SETTING               \
+    held(0);                  \
+    held(1);                  \
+    command(0, PAY, 0, 0);    \
+    command(1, PAY, 0, 0);    \
     command(2, PAY, 1, 0)
 #elif defined(RUN_EXTEND) /* a hold is extended, paid and cancelled around its deadline */
-#define COMMANDS 3
-#define SETTING              \
-    held(0);                 \
-    command(0, EXTEND, 0, 0);\
-    command(1, PAY, 0, 0);   \
+#define SETTING               \
+    held(0);                  \
+    command(0, EXTEND, 0, 0); \
+    command(1, PAY, 0, 0);    \
     command(2, CANCEL, 0, 0)
 #elif defined(RUN_LIFE) /* from nothing to the end */
-#define COMMANDS 3
-#define SETTING              \
-    command(0, PLACE, 0, 0); \
-    command(1, PAY, 0, 0);   \
+#define SETTING               \
+    command(0, PLACE, 0, 0);  \
+    command(1, PAY, 0, 0);    \
     command(2, PLACE, 1, 0)
 #endif
 
@@ -141,6 +138,7 @@ inline take_over(s)
 /* Gone with all that it had in hand; its clients see their connections break. What was not at its COMMIT rolls back. */
 inline fall(s)
 {
+    printf("server %d: dies\n", s);
     is_down[s] = true;
     waiting = without(waiting, with(queue[s], B.taken));
     queue[s] = 0;
@@ -160,6 +158,7 @@ inline rise(s)
 #ifdef FAULT_TIMERS_IN_MEMORY
     own[s] = 0;
 #endif
+    printf("server %d: is there again\n", s);
     connected[s] = true;
     is_down[s] = false
 }
@@ -184,6 +183,7 @@ end_idle:
 load:
         do
         :: d_step { n < ORDERS && order_lock[n] == 0 ->
+            printf("server %d: locks order %d\n", s, n);
             lock_order(s, n);
             B.status[n] = status[n];
             n++;
@@ -194,7 +194,7 @@ load:
             n++;
             skip_to_lock(s)
         }
-        :: atomic { n < ORDERS && order_lock[n] != 0 && !B.skips_locked && give_ups > 0 -> goto without_locked }
+        :: atomic { n < ORDERS && order_lock[n] != 0 && !B.skips_locked && give_ups > 0 -> give_ups--; goto without_locked }
         :: d_step { n >= ORDERS && n < LOCKS ->
             lock_due_order(s, n - ORDERS);
             n++;
@@ -220,7 +220,7 @@ load:
         :: d_step { !B.locks_level && !B.skips_locked -> read_level(s) }
         :: d_step { (B.locks_level || B.skips_locked) && level_lock == 0 -> level_lock = s + 1; read_level(s) }
         :: d_step { B.skips_locked && level_lock != 0 -> B.level_locked_out = true }
-        :: atomic { B.locks_level && !B.skips_locked && level_lock != 0 && give_ups > 0 -> goto without_locked }
+        :: atomic { B.locks_level && !B.skips_locked && level_lock != 0 && give_ups > 0 -> give_ups--; goto without_locked }
         fi;
         /* Four things in one step. Keys, the count of what is due, and the time are statements of their own, but nobody
          * can tell: a decision about stock looks at keys and at the count, which cannot change while the level is locked
@@ -257,7 +257,7 @@ load:
             :: left == 0 -> n = 0; break
             od;
             if
-            :: changes_something(s) -> transaction[s] = SENT
+            :: changes_something(s) -> transaction[s] = SENT; printf("server %d: sends its COMMIT\n", s)
             :: changes_something(s) && losses > 0 -> d_step { losses--; answer_all(s, FAILED); skip } /* ahead of the COMMIT */
             :: !changes_something(s) -> skip /* refusals write nothing */
             fi;
@@ -311,16 +311,17 @@ load:
         :: d_step { !is_settled && connected[s] && losses > 0 ->
             losses--;
             connected[s] = false;
+            printf("server %d: loses its connection\n", s);
 #ifdef FAULT_UNKNOWN_IS_FAILED
             answer_all(s, FAILED);
             is_settled = true
 #endif
         }
-        :: d_step { !is_settled && !connected[s] -> take_over(s) }
+        :: d_step { !is_settled && !connected[s] -> take_over(s); printf("server %d: knows now: %e\n", s, transaction[s]) }
         :: d_step { !is_settled && !connected[s] -> answer_all(s, UNKNOWN); is_settled = true } /* not to be had in time */
         od;
 without_locked:
-        atomic { d_step { give_ups--; unlock(s); B.skips_locked = true; n = 0; plan_again(s) }; goto load }
+        atomic { d_step { unlock(s); B.skips_locked = true; n = 0; plan_again(s) }; goto load }
     } unless {
         /* Started again once what was at its COMMIT has ended: this model has room for one transaction a server. To be
          * down for longer is to be up and do nothing. */
@@ -340,8 +341,8 @@ inline send(c)
 {
     waiting = with(waiting, BIT(c));
     if
-    :: is_open(0) -> queue[0] = with(queue[0], BIT(c))
-    :: is_open(1) -> queue[1] = with(queue[1], BIT(c))
+    :: is_open(0) -> queue[0] = with(queue[0], BIT(c)); printf("client: command %d, %e, to server 0\n", c, kind[c])
+    :: is_open(1) -> queue[1] = with(queue[1], BIT(c)); printf("client: command %d, %e, to server 1\n", c, kind[c])
     fi;
     begun = true
 }
@@ -360,8 +361,8 @@ proctype Clock()
 {
 end_all_over:
     do
-    :: d_step { status[0] == DRAFT && !has(over, 0) -> over = with(over, BIT(0)) }
-    :: d_step { status[1] == DRAFT && !has(over, 1) -> over = with(over, BIT(1)) }
+    :: d_step { status[0] == DRAFT && !has(over, 0) -> over = with(over, BIT(0)); printf("clock: order 0 is over\n") }
+    :: d_step { status[1] == DRAFT && !has(over, 1) -> over = with(over, BIT(1)); printf("clock: order 1 is over\n") }
     od
 }
 
