@@ -28,8 +28,8 @@ inline take(s)
     od
 }
 
-/* In one step with taking the commands, or planning again: it may be old by the time that anything is locked, and that it
- * was so all along changes nothing. */
+/* In one step with taking the commands, or planning again: it may be old by the time that anything is locked, and that
+ * it was so all along changes nothing. */
 inline look(s)
 {
     B.due = due_for(s);
@@ -159,8 +159,8 @@ inline sweep(s)
     od
 }
 
-/* A refusal is the truth of the moment at which the level was read: the key had no effect by then, and no hold was in the
- * way that had been over since before that, unless this very batch gave its unit to somebody else. */
+/* A refusal is the truth of the moment at which the level was read: the key had no effect by then, and no hold was in
+ * the way that had been over since before that, unless this very batch gave its unit to somebody else. */
 inline refuse_for_stock(s, c, o)
 {
     assert(I8 || !has(B.keys_then, o));

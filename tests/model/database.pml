@@ -96,7 +96,7 @@ typedef batch {
     byte new_payments;
     mtype answer[COMMANDS];
 
-    /* For assertions alone: when the level was read, these holds were over and in the way, and these keys were there. */
+    /* For assertions alone: when the level was read these holds were over and in the way, and these keys there. */
     byte tied;
     byte keys_then;
 };
@@ -219,11 +219,11 @@ inline unlock(s)
 #define unique_keys_are_free(s) ((B.new_keys & keys) == 0 && is_new_reference(0) && is_new_reference(1))
 
 /* The save and its COMMIT are one step: every row that they write is locked by its own update or insert until the
- * transaction ends, so what a guard found still holds at the COMMIT, and nobody sees what is in between. They wait for a
- * stock level that somebody else has locked; the orders were locked when they were loaded.
+ * transaction ends, so what a guard found still holds at the COMMIT, and nobody sees what is in between. They wait for
+ * a stock level that somebody else has locked; the orders were locked when they were loaded.
  *
- * This is a process of its own since nobody has to listen any more: a server that lost its connection, or its life, with
- * COMMIT on its way leaves a transaction behind that ends later, one way or the other. */
+ * This is a process of its own since nobody has to listen any more: a server that lost its connection, or its life,
+ * with COMMIT on its way leaves a transaction behind that ends later, one way or the other. */
 proctype Database(byte s)
 {
     byte n;

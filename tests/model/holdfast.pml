@@ -4,9 +4,9 @@
  * Steps. Whatever two processes could see of each other in between is a step of its own: each statement of a load sees
  * what was committed before it began (READ COMMITTED). What is one step here and several in the code says why.
  *
- * Versions. A version is a counter in the database. Here each server has a bit instead, stale, which is set when anybody
- * else commits a change to the stock level after this server read it: the same answer to the same question (is the
- * version still the loaded one?), without a number that grows.
+ * Versions. A version is a counter in the database. Here each server has a bit instead, stale, which is set when
+ * anybody else commits a change to the stock level after this server read it: the same answer to the same question (is
+ * the version still the loaded one?), without a number that grows.
  *
  * What is printed is for whoever replays a trail: while spin searches nothing is. */
 
@@ -194,7 +194,10 @@ load:
             n++;
             skip_to_lock(s)
         }
-        :: atomic { n < ORDERS && order_lock[n] != 0 && !B.skips_locked && give_ups > 0 -> give_ups--; goto without_locked }
+        :: atomic { n < ORDERS && order_lock[n] != 0 && !B.skips_locked && give_ups > 0 ->
+            give_ups--;
+            goto without_locked
+        }
         :: d_step { n >= ORDERS && n < LOCKS ->
             lock_due_order(s, n - ORDERS);
             n++;
@@ -220,12 +223,15 @@ load:
         :: d_step { !B.locks_level && !B.skips_locked -> read_level(s) }
         :: d_step { (B.locks_level || B.skips_locked) && level_lock == 0 -> level_lock = s + 1; read_level(s) }
         :: d_step { B.skips_locked && level_lock != 0 -> B.level_locked_out = true }
-        :: atomic { B.locks_level && !B.skips_locked && level_lock != 0 && give_ups > 0 -> give_ups--; goto without_locked }
+        :: atomic { B.locks_level && !B.skips_locked && level_lock != 0 && give_ups > 0 ->
+            give_ups--;
+            goto without_locked
+        }
         fi;
         /* Four things in one step. Keys, the count of what is due, and the time are statements of their own, but nobody
-         * can tell: a decision about stock looks at keys and at the count, which cannot change while the level is locked
-         * (where it is not the count came before), and the time is only asked about orders that are locked. Deciding is
-         * pure. Rolling back, or sending the plan, shows nothing that deciding did not. */
+         * can tell: a decision about stock looks at keys and at the count, which cannot change while the level is
+         * locked (where it is not the count came before), and the time is only asked about orders that are locked.
+         * Deciding is pure. Rolling back, or sending the plan, shows nothing that deciding did not. */
         atomic {
             d_step {
 #ifndef FAULT_KEYS_FIRST
@@ -258,7 +264,7 @@ load:
             od;
             if
             :: changes_something(s) -> transaction[s] = SENT; printf("server %d: sends its COMMIT\n", s)
-            :: changes_something(s) && losses > 0 -> d_step { losses--; answer_all(s, FAILED); skip } /* ahead of the COMMIT */
+            :: changes_something(s) && losses > 0 -> d_step { losses--; answer_all(s, FAILED); skip } /* ahead of it */
             :: !changes_something(s) -> skip /* refusals write nothing */
             fi;
             d_step {
@@ -317,8 +323,11 @@ load:
             is_settled = true
 #endif
         }
-        :: d_step { !is_settled && !connected[s] -> take_over(s); printf("server %d: knows now: %e\n", s, transaction[s]) }
-        :: d_step { !is_settled && !connected[s] -> answer_all(s, UNKNOWN); is_settled = true } /* not to be had in time */
+        :: d_step { !is_settled && !connected[s] ->
+            take_over(s);
+            printf("server %d: knows now: %e\n", s, transaction[s])
+        }
+        :: d_step { !is_settled && !connected[s] -> answer_all(s, UNKNOWN); is_settled = true } /* not to be had */
         od;
 without_locked:
         atomic { d_step { unlock(s); B.skips_locked = true; n = 0; plan_again(s) }; goto load }
