@@ -183,7 +183,7 @@ static void take_due(struct claim_load *load)
         if (head->limit == 0) {
             continue;
         }
-        if (head->queue != queue) {
+        if (queue == NULL || head->queue != queue) {
             queue = head->queue;
             left = head->limit;
         }
