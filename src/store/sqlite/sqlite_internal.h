@@ -31,6 +31,7 @@ struct store {
     int64_t checkpoint_pages;
     int64_t checkpoint_idle_pages;
     int64_t gate_pages;
+    size_t index_generation; /* postings that a deferred index gathers before it writes them out */
 
     /* The writing side's own. */
     struct connection writer;

@@ -122,6 +122,7 @@ static bool sqlite_open(const struct store_options *options, struct store **ret_
     store->checkpoint_pages = PAGES_OF(CHECKPOINT_BYTES);
     store->checkpoint_idle_pages = PAGES_OF(CHECKPOINT_IDLE_BYTES);
     store->gate_pages = PAGES_OF(GATE_BYTES);
+    store->index_generation = GENERATION_POSTINGS;
     read_gate_init(&store->gate);
     size_t cache_bytes = options->cache_bytes == 0 ? WRITER_CACHE_BYTES : options->cache_bytes;
     if (!claim(store, options->serve, fault) || !open_database(store, cache_bytes, fault)) {
