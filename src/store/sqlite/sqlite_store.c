@@ -48,7 +48,11 @@ static bool set_log_mode(struct store *store, struct fault *fault)
         return false;
     }
     bool is_set = row && text_equal_c(column_view(statement, 0), "wal");
-    (void)sqlite3_reset(statement);
+    /* The row comes before the change is committed. Without a log a commit is undone by a journal that comes back when
+     * the power fails, since SQLite does not sync the deletion. */
+    if (row && !statement_next(statement, &row, fault)) {
+        return false;
+    }
     if (!is_set) {
         return fault_set(fault, FAULT_UNAVAILABLE, "%s cannot keep a write-ahead log: put it on a local file system",
                          store->path);
