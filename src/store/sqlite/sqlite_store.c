@@ -248,8 +248,10 @@ static bool sqlite_batch_commit(struct store *store, struct fault *fault)
         store_unlock_writing(store);
         return true;
     }
-    /* Every page reached the log, but perhaps not the disk: after a crash now, the batch may be there or not. */
-    if (sqlite3_extended_errcode(store->writer.database) == SQLITE_IOERR_FSYNC) {
+    /* Every page reached the log, but perhaps not the disk, or there was no room for the log's index: after a crash now,
+     * the batch may be there or not. */
+    int code = sqlite3_extended_errcode(store->writer.database);
+    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP) {
         fault->kind = FAULT_OUTCOME_UNKNOWN;
     }
     sqlite_batch_rollback(store);
