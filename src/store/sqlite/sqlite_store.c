@@ -149,7 +149,10 @@ static void sqlite_close(struct store *store)
         (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     } else {
         (void)sqlite3_busy_timeout(store->writer.database, 0);
-        (void)sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        if (store->keeps_log || sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+                                                          NULL, NULL) == SQLITE_IOERR_FSYNC) {
+            (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        }
     }
     store_free(store);
 }
