@@ -63,6 +63,7 @@ bool rush_step_play(struct rush *rush, const struct rush_step *step)
     const struct rush_place before = rush->place;
     rush->place.now_ms += 1000;
     harness_now_ms = rush->place.now_ms;
+    rush->is_batch = false;
     bool ok = step->play(rush);
     if (!ok) {
         rush->place = before;
@@ -113,6 +114,7 @@ static bool run_at(struct rush *rush, struct command *commands, size_t count, si
         .command_count = count,
         .sweep_max = sweep_max,
     };
+    rush->is_batch = true;
     bool ok = batch_run(&run, &rush->fault);
     rush->swept = ok ? run.due_count : 0;
     return ok;

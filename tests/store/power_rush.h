@@ -24,6 +24,7 @@ struct rush {
     struct store *store; /* NULL: closed */
     struct reader *reader;
     bool is_reading; /* the reader keeps a snapshot */
+    bool is_batch;   /* the last step was one, not housekeeping or administration */
     struct arena *arena;
     struct engine_metrics metrics;
     struct rush_place place;

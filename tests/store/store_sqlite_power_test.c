@@ -309,7 +309,8 @@ static bool try_again(struct sweep *sweep, size_t step, bool *ret_is_open, bool 
     *ret_is_open = !sweep->device->powersafe_overwrite; /* what failed may be padding behind a commit */
     for (int tries = 0; tries < 2; tries++) {
         *ret_ok = check_fault(sweep, tries == 0, why);
-        *ret_is_open = *ret_is_open || fault->kind == FAULT_OUTCOME_UNKNOWN;
+        *ret_is_open = *ret_is_open || fault->kind == FAULT_OUTCOME_UNKNOWN ||
+                       (!sweep->rush.is_batch && sweep->call == CALL_SYNC); /* only a batch's fault says so */
         if (!*ret_ok || !sweep->trial.lasts) {
             return false;
         }
