@@ -45,12 +45,12 @@ static const struct deferred_index_definition DEFINITIONS[DEFERRED_INDEX_COUNT] 
         },
 };
 
-bool indexes_open(struct connection *connection, struct deferred_index *ret_indexes[DEFERRED_INDEX_COUNT],
-                  struct fault *fault)
+bool indexes_open(struct connection *connection, size_t generation,
+                  struct deferred_index *ret_indexes[DEFERRED_INDEX_COUNT], struct fault *fault)
 {
     struct deferred_index *indexes[DEFERRED_INDEX_COUNT] = {NULL};
     for (size_t i = 0; i < DEFERRED_INDEX_COUNT; i++) {
-        if (!deferred_index_open(&DEFINITIONS[i], connection, GENERATION_POSTINGS, &indexes[i], fault)) {
+        if (!deferred_index_open(&DEFINITIONS[i], connection, generation, &indexes[i], fault)) {
             indexes_close(indexes);
             return false;
         }

@@ -12,9 +12,9 @@ enum deferred_index_name {
 };
 #define DEFERRED_INDEX_COUNT 3
 
-/* Opens all, or none. */
-MUST_USE bool indexes_open(struct connection *connection, struct deferred_index *ret_indexes[DEFERRED_INDEX_COUNT],
-                           struct fault *fault);
+/* Opens all, or none. `generation`: GENERATION_POSTINGS, or fewer in tests. */
+MUST_USE bool indexes_open(struct connection *connection, size_t generation,
+                           struct deferred_index *ret_indexes[DEFERRED_INDEX_COUNT], struct fault *fault);
 void indexes_close(struct deferred_index *indexes[DEFERRED_INDEX_COUNT]);
 /* Writes out what is due, inside the batch's transaction. */
 MUST_USE bool indexes_fold(struct deferred_index *indexes[DEFERRED_INDEX_COUNT], struct connection *connection,

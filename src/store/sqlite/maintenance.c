@@ -22,13 +22,22 @@ static const char RECALL_HOLDS[] =
     "UPDATE webhook_endpoints SET held_until = held_until - ?2 WHERE held_until > ?1 + ?2";
 static const char RECALL_NOTICES[] = "UPDATE payment_notices SET expires_at = expires_at - ?2 WHERE expires_at > ?1";
 
-/* Copies what readers allow of the log into the database; never waits for them. */
+/* Copies what readers allow of the log into the database; never waits for them.
+ *
+ * What a checkpoint copied that readers cut short SQLite counts as copied, and leaves it to a later one to sync. Where that
+ * sync fails the system may have dropped these pages, the next sync succeeds all the same (so does Linux), and the log
+ * would start again over their only copy. It is kept from then on; whoever opens the database when nobody has it open
+ * any more copies all of it again. */
 static bool checkpoint(struct store *store, struct fault *fault)
 {
     int log_pages;
     int copied_pages;
+    if (store->keeps_log) {
+        return true;
+    }
     int code =
         sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_PASSIVE, &log_pages, &copied_pages);
+    store->keeps_log = code == SQLITE_IOERR_FSYNC;
     if ((code & 0xff) == SQLITE_BUSY) {
         return true; /* another process is at it */
     }
@@ -205,5 +214,10 @@ bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct faul
         return false;
     }
     *ret_more = more;
-    return true;
+    return !store->keeps_log ||
+           fault_set(
+               fault, FAULT_UNAVAILABLE,
+               "the disk failed to sync %s, and its log grows from now on: look at the disk, stop all that have it "
+               "open, and start again",
+               store->path);
 }

@@ -58,7 +58,8 @@ bool store_get_ready(struct store *store, struct fault *fault)
     }
     int64_t holds;
     int64_t newest_ms;
-    if (!sqlite_schema_check(store, fault) || !indexes_open(&store->writer, store->indexes, fault) ||
+    if (!sqlite_schema_check(store, fault) ||
+        !indexes_open(&store->writer, store->index_generation, store->indexes, fault) ||
         !connection_read_int64(&store->writer, COUNT_HOLDS, 0, &holds, fault) ||
         !connection_read_int64(&store->writer, "SELECT created_at FROM orders ORDER BY order_no DESC LIMIT 1", 0,
                                &newest_ms, fault)) {

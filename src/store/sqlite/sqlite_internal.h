@@ -31,11 +31,13 @@ struct store {
     int64_t checkpoint_pages;
     int64_t checkpoint_idle_pages;
     int64_t gate_pages;
+    size_t index_generation; /* postings that a deferred index gathers before it writes them out */
 
     /* The writing side's own. */
     struct connection writer;
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
+    bool keeps_log;         /* a sync failed over a checkpoint: none is trusted any more */
     int64_t now_ms;         /* the last `now` given out */
     int64_t clock_ahead_ms; /* the clock was so far ahead, and what it put off is to be recalled; 0: it was not */
     struct variant_cache *variants;

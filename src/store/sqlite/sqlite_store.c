@@ -48,7 +48,11 @@ static bool set_log_mode(struct store *store, struct fault *fault)
         return false;
     }
     bool is_set = row && text_equal_c(column_view(statement, 0), "wal");
-    (void)sqlite3_reset(statement);
+    /* The row comes before the change is committed. Without a log a commit is undone by a journal that comes back when
+     * the power fails, since SQLite does not sync the deletion. */
+    if (row && !statement_next(statement, &row, fault)) {
+        return false;
+    }
     if (!is_set) {
         return fault_set(fault, FAULT_UNAVAILABLE, "%s cannot keep a write-ahead log: put it on a local file system",
                          store->path);
@@ -122,6 +126,7 @@ static bool sqlite_open(const struct store_options *options, struct store **ret_
     store->checkpoint_pages = PAGES_OF(CHECKPOINT_BYTES);
     store->checkpoint_idle_pages = PAGES_OF(CHECKPOINT_IDLE_BYTES);
     store->gate_pages = PAGES_OF(GATE_BYTES);
+    store->index_generation = GENERATION_POSTINGS;
     read_gate_init(&store->gate);
     size_t cache_bytes = options->cache_bytes == 0 ? WRITER_CACHE_BYTES : options->cache_bytes;
     if (!claim(store, options->serve, fault) || !open_database(store, cache_bytes, fault)) {
@@ -144,7 +149,10 @@ static void sqlite_close(struct store *store)
         (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     } else {
         (void)sqlite3_busy_timeout(store->writer.database, 0);
-        (void)sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+        if (store->keeps_log || sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE,
+                                                          NULL, NULL) == SQLITE_IOERR_FSYNC) {
+            (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        }
     }
     store_free(store);
 }
@@ -243,8 +251,10 @@ static bool sqlite_batch_commit(struct store *store, struct fault *fault)
         store_unlock_writing(store);
         return true;
     }
-    /* Every page reached the log, but perhaps not the disk: after a crash now, the batch may be there or not. */
-    if (sqlite3_extended_errcode(store->writer.database) == SQLITE_IOERR_FSYNC) {
+    /* Every page reached the log, but perhaps not the disk, or there was no room for the log's index: after a crash now,
+     * the batch may be there or not. */
+    int code = sqlite3_extended_errcode(store->writer.database);
+    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_SHMSIZE || code == SQLITE_IOERR_SHMMAP) {
         fault->kind = FAULT_OUTCOME_UNKNOWN;
     }
     sqlite_batch_rollback(store);
