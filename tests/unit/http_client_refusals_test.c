@@ -83,6 +83,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 }
 
 /* Nothing here leaves this machine. The type is the C library's own, which takes any kind of address. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): as above */
 int connect(int descriptor, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
     struct sockaddr_in in;
