@@ -40,8 +40,8 @@ struct api {
 
     uv_async_t completed; /* commands or reads wait to be taken; any thread may send */
     size_t calls_pending; /* submitted or waiting for a lookup, not yet taken back */
-    /* Lists are bounded together, since their pages are large and a client may be slow to take them: past either bound a
-     * list is answered 503 busy. */
+    /* Large answers are bounded together, since a client may be slow to take them: past CALL_UNSENT_BYTES_MAX a list, a
+     * batch of orders or the API's description is answered 503 busy; a list past LISTS_PENDING_MAX, too. */
     size_t lists_pending;
     size_t unsent_bytes; /* of answers that a connection has not taken yet */
     bool draining;

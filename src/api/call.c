@@ -9,7 +9,6 @@
 
 #define READ_ARENA_CHUNK_BYTES 16384
 #define LISTS_PENDING_MAX 256
-#define UNSENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct call *call_new(struct api *api, struct http_request *request, struct text parameter)
 {
@@ -100,6 +99,15 @@ bool call_refuse_errors(struct call *call)
     }
     call->status = problem_write_field_errors(call_begin_body(call, 422), &call->errors);
     call_send(call);
+    return true;
+}
+
+bool call_refuse_large(struct call *call, size_t unsent_bytes_max)
+{
+    if (call->api->unsent_bytes < unsent_bytes_max) {
+        return false;
+    }
+    call_refuse_outcome(call, OUTCOME_BUSY);
     return true;
 }
 
@@ -221,7 +229,7 @@ void call_submit_read(struct call *call, call_read *read, const void *input)
     call->read = read;
     call->input = input;
     struct api *api = call->api;
-    if (call->is_list && (api->lists_pending >= LISTS_PENDING_MAX || api->unsent_bytes >= UNSENT_BYTES_MAX)) {
+    if (call->is_list && (api->lists_pending >= LISTS_PENDING_MAX || api->unsent_bytes >= CALL_UNSENT_BYTES_MAX)) {
         call_refuse_outcome(call, OUTCOME_BUSY);
     } else if (reader_pool_submit(api->readers, &call->task)) {
         api->calls_pending++;

@@ -46,6 +46,9 @@ struct call {
     size_t reply_bytes;    /* counted in api->unsent_bytes until the answer was handed over */
 };
 
+/* Of answers that no connection has taken yet: past that nothing large is answered. */
+#define CALL_UNSENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+
 struct call *call_new(struct api *api, struct http_request *request, struct text parameter);
 
 /* Makes a reply, without sending it. Any of them may be called on a pool thread from within a read. */
@@ -59,6 +62,9 @@ void call_refuse(struct call *call, enum problem_kind kind, struct text detail);
 void call_refuse_outcome(struct call *call, enum outcome_code code);
 /* 422 and true where something was found wrong. */
 MUST_USE bool call_refuse_errors(struct call *call);
+
+/* 503 busy and true where clients are slow to take so much already: for answers that may be large. */
+MUST_USE bool call_refuse_large(struct call *call, size_t unsent_bytes_max);
 
 /* The path's parameter. False: it is no id or no SKU, so there is no such resource, and the call was answered so (or
  * with the errors gathered until here). */

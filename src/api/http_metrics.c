@@ -20,6 +20,7 @@ static const char *const REFUSAL_REASONS[] = {
     [HTTP_REFUSAL_HEADERS_TOO_LARGE] = "headers_too_large",
     [HTTP_REFUSAL_NOT_IMPLEMENTED] = "not_implemented",
     [HTTP_REFUSAL_TOO_MANY_CONNECTIONS] = "too_many_connections",
+    [HTTP_REFUSAL_OVERLOADED] = "overloaded",
     [HTTP_REFUSAL_VERSION] = "http_version",
 };
 #define REFUSAL_COUNT (sizeof(REFUSAL_REASONS) / sizeof(REFUSAL_REASONS[0]))
@@ -139,6 +140,8 @@ void http_metrics_write(const struct http_metrics *metrics, const struct http_se
     write_value(out, "holdfast_http_connections_total", "counter", "Connections accepted.", stats->connections_total);
     write_value(out, "holdfast_http_requests_in_flight", "gauge", "Requests not yet answered.",
                 stats->requests_in_flight);
+    write_value(out, "holdfast_http_buffered_bytes", "gauge", "Memory that holds requests not yet answered.",
+                stats->buffered_bytes);
 }
 
 void http_metrics_free(struct http_metrics *metrics)

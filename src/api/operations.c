@@ -53,7 +53,8 @@ static void write_gauge(struct buffer *out, const char *name, const char *help, 
 void metrics_handle(struct call *call)
 {
     const struct api *api = call->api;
-    if (call_refuse_errors(call)) {
+    /* Who looks at a server in trouble must see more than those who made it. */
+    if (call_refuse_errors(call) || call_refuse_large(call, 2 * CALL_UNSENT_BYTES_MAX)) {
         return;
     }
     call->status = 200;
@@ -76,7 +77,7 @@ void metrics_handle(struct call *call)
 
 void openapi_handle(struct call *call)
 {
-    if (call_refuse_errors(call)) {
+    if (call_refuse_errors(call) || call_refuse_large(call, CALL_UNSENT_BYTES_MAX)) {
         return;
     }
     call->status = 200;

@@ -61,5 +61,7 @@ void order_batch_handle(struct call *call)
         batch->members = members;
     }
     json_fields_end(&fields);
-    call_submit_command(call);
+    if (call->errors.count > 0 || !call_refuse_large(call, CALL_UNSENT_BYTES_MAX)) {
+        call_submit_command(call);
+    }
 }

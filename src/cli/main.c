@@ -74,7 +74,8 @@ int main(int argument_count, char **arguments)
     /* A file that may not grow is a full disk, which is answered, and not the end of the process. */
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGXFSZ, &ignore, NULL);
-    umask(S_IRWXO | S_IWGRP); /* the database has customers in it: not for everybody's eyes */
+    /* The database has customers in it, and is not for everybody's eyes; for still fewer, where it was said so. */
+    umask(umask(S_IRWXO) | S_IRWXO | S_IWGRP);
     if (argument_count < 2) {
         print_overview(stderr);
         return EXIT_WRONG_USAGE;

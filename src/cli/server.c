@@ -240,6 +240,7 @@ static bool start_http(struct server *server, struct fault *fault)
         .connections_max = (size_t)server->settings->connections_max,
         .header_bytes_max = HEADER_BYTES_MAX,
         .body_bytes_max = BODY_BYTES_MAX,
+        .buffered_bytes_max = (size_t)(server->settings->buffers_mib * MIB),
         .pipeline_max = PIPELINE_MAX,
         .idle_timeout_ms = server->settings->idle_timeout_seconds * 1000,
         .request_timeout_ms = server->settings->request_timeout_seconds * 1000,

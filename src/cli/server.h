@@ -24,6 +24,7 @@ struct server_settings {
     int64_t queue_max;
     int64_t batch_max;
     int64_t connections_max;
+    int64_t buffers_mib;
     int64_t reader_threads;
     int64_t cache_mib;
     int64_t idle_timeout_seconds;

@@ -42,6 +42,7 @@ int command_work(int argument_count, char **arguments)
         .queue_max = 1,
         .batch_max = 1000,
         .connections_max = 100,
+        .buffers_mib = 16,
         .idle_timeout_seconds = 75,
         .request_timeout_seconds = 15,
     };

@@ -8,6 +8,7 @@
 #include "http/server_state.h"
 
 #define UNSENT_BYTES_MAX ((size_t)262144) /* above this a connection is not read from until its client reads */
+#define SMALL_READ_BYTES 4096             /* while the server holds too much: what is read may have to be kept */
 #define WRITE_PARTS_MAX 64                /* gathered into one write */
 #define LINGER_MS 2000
 #define LINGER_BYTES_MAX ((size_t)4 << 20)
@@ -33,6 +34,7 @@ static int64_t now_ms(const struct http_connection *connection)
 
 static void drop_leftover(struct http_connection *connection)
 {
+    connection->server->stats.buffered_bytes -= connection->leftover_length;
     free(connection->leftover);
     connection->leftover = NULL;
     connection->leftover_length = 0;
@@ -72,10 +74,16 @@ void http_connection_close(struct http_connection *connection)
 
 /* --- reading --- */
 
+static bool is_overloaded(const struct http_server *server)
+{
+    return server->stats.buffered_bytes >= server->options.buffered_bytes_max;
+}
+
 static bool has_room(const struct http_connection *connection)
 {
+    const struct http_server *server = connection->server;
     return connection->state == CONNECTION_OPEN &&
-           connection->exchange_count < connection->server->options.pipeline_max &&
+           connection->exchange_count < (is_overloaded(server) ? 1 : server->options.pipeline_max) &&
            connection->unsent_bytes <= UNSENT_BYTES_MAX;
 }
 
@@ -134,6 +142,16 @@ static void dispatch(struct http_connection *connection)
     server->options.handle(request, server->options.context);
 }
 
+/* Whether a body of that length has to be refused, now. */
+static bool refuse_overload(struct http_connection *connection, uint64_t length)
+{
+    if (length <= HTTP_SMALL_BODY_BYTES || !is_overloaded(connection->server)) {
+        return false;
+    }
+    refuse(connection, (struct refusal){HTTP_REFUSAL_OVERLOADED, "no room for the body"});
+    return true;
+}
+
 static void begin_body(struct http_connection *connection, struct text head_bytes)
 {
     struct exchange *exchange = connection->incoming;
@@ -154,6 +172,9 @@ static void begin_body(struct http_connection *connection, struct text head_byte
     }
     if (exchange->head.content_length > options->body_bytes_max) {
         refuse(connection, (struct refusal){HTTP_REFUSAL_BODY_TOO_LARGE, "body too large"});
+        return;
+    }
+    if (refuse_overload(connection, exchange->head.content_length)) {
         return;
     }
     if (exchange->head.content_length == 0 && !exchange->head.chunked) {
@@ -192,6 +213,7 @@ static size_t receive_head(struct http_connection *connection, struct text input
         if (held == 0) {
             buffer_append(&exchange->input, input.bytes, input.length);
         }
+        exchange_count_bytes(exchange);
         return input.length;
     default:
         refuse(connection, refusal);
@@ -203,10 +225,14 @@ static size_t receive_body(struct http_connection *connection, struct text input
 {
     struct exchange *exchange = connection->incoming;
     connection->owes_continue = false;
+    if (refuse_overload(connection, exchange->head.chunked ? exchange->input.length : exchange->head.content_length)) {
+        return input.length;
+    }
     if (!exchange->head.chunked) {
         size_t left = (size_t)exchange->head.content_length - exchange->input.length;
         size_t used = smaller(left, input.length);
         buffer_append(&exchange->input, input.bytes, used);
+        exchange_count_bytes(exchange);
         if (used == left) {
             dispatch(connection);
         }
@@ -214,7 +240,9 @@ static size_t receive_body(struct http_connection *connection, struct text input
     }
     struct refusal refusal;
     size_t used;
-    switch (chunk_decode(&exchange->chunks, input, &exchange->input, &used, &refusal)) {
+    enum http_progress progress = chunk_decode(&exchange->chunks, input, &exchange->input, &used, &refusal);
+    exchange_count_bytes(exchange);
+    switch (progress) {
     case HTTP_PROGRESS_COMPLETE:
         dispatch(connection);
         break;
@@ -244,6 +272,7 @@ static void take_input(struct http_connection *connection, struct text input)
             connection->leftover = memory_alloc(input.length);
             connection->leftover_length = input.length;
             memcpy(connection->leftover, input.bytes, input.length);
+            connection->server->stats.buffered_bytes += input.length;
         }
     }
 }
@@ -267,7 +296,8 @@ static void on_read_buffer(uv_handle_t *handle, size_t suggested_bytes, uv_buf_t
 {
     (void)suggested_bytes;
     struct http_connection *connection = handle->data;
-    *ret_buffer = uv_buf_init(connection->server->read_buffer, SERVER_READ_BYTES);
+    *ret_buffer = uv_buf_init(connection->server->read_buffer,
+                              is_overloaded(connection->server) ? SMALL_READ_BYTES : SERVER_READ_BYTES);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t result, const uv_buf_t *buffer)
@@ -299,10 +329,12 @@ static void start_reading(struct http_connection *connection)
 static void resume_reading(struct http_connection *connection)
 {
     if (connection->leftover != NULL) {
-        char *bytes = connection->leftover;
+        struct text bytes = {connection->leftover, connection->leftover_length};
+        char *memory = connection->leftover;
         connection->leftover = NULL;
-        take_input(connection, (struct text){bytes, connection->leftover_length});
-        free(bytes);
+        drop_leftover(connection);
+        take_input(connection, bytes);
+        free(memory);
     }
     if (connection->leftover == NULL && has_room(connection)) {
         if (connection->incoming != NULL) {

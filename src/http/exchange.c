@@ -10,8 +10,7 @@
 #include "http/server_state.h"
 
 #define EXCHANGE_ARENA_BYTES 4096
-#define EXCHANGES_FREE_MAX 1024                 /* kept for reuse: some 6 MiB */
-#define EXCHANGE_INPUT_KEPT_MAX ((size_t)16384) /* a larger body's memory goes back to the system */
+#define EXCHANGES_FREE_MAX 1024 /* kept for reuse: some 6 MiB */
 #define REFUSAL_BODY_MAX 4096
 
 struct exchange *exchange_take(struct http_server *server, struct http_connection *connection)
@@ -36,7 +35,30 @@ struct exchange *exchange_take(struct http_server *server, struct http_connectio
     exchange->keep_alive = false;
     memset(exchange->unsent, 0, sizeof(exchange->unsent));
     exchange->is_stream = false;
+    exchange_count_bytes(exchange);
     return exchange;
+}
+
+static void set_buffered_bytes(struct exchange *exchange, size_t bytes)
+{
+    exchange->server->stats.buffered_bytes -= exchange->buffered_bytes;
+    exchange->server->stats.buffered_bytes += bytes;
+    exchange->buffered_bytes = bytes;
+}
+
+void exchange_count_bytes(struct exchange *exchange)
+{
+    set_buffered_bytes(exchange, sizeof(*exchange) + EXCHANGE_ARENA_BYTES + exchange->input.capacity);
+}
+
+void exchange_drop_body(struct exchange *exchange)
+{
+    exchange->request.body = TEXT_LITERAL("");
+    if (exchange->input.capacity > HTTP_SMALL_BODY_BYTES) { /* a smaller one's memory is kept for the next request */
+        buffer_done(&exchange->input);
+        buffer_init(&exchange->input, 0);
+        exchange_count_bytes(exchange);
+    }
 }
 
 void exchange_free(struct exchange *exchange)
@@ -52,12 +74,13 @@ void exchange_discard(struct exchange *exchange)
     buffer_done(&exchange->reply_body);
     http_block_release(exchange->block);
     exchange->block = NULL;
+    set_buffered_bytes(exchange, 0);
     if (server->free_exchange_count >= EXCHANGES_FREE_MAX || server->is_freed) {
         exchange_free(exchange);
         return;
     }
     arena_clear(exchange->request.arena);
-    if (exchange->input.capacity > EXCHANGE_INPUT_KEPT_MAX) {
+    if (exchange->input.capacity > HTTP_SMALL_BODY_BYTES) {
         buffer_done(&exchange->input);
         buffer_init(&exchange->input, 0);
     } else {
@@ -122,6 +145,7 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         return;
     }
     reply_format(exchange, content_type, headers, header_count, body);
+    exchange_drop_body(exchange);
     http_connection_reply_ready(exchange->connection, exchange_unsent_bytes(exchange));
 }
 
@@ -156,7 +180,9 @@ void exchange_refuse(struct exchange *exchange, struct refusal refusal)
     buffer_init(&exchange->reply_body, REFUSAL_BODY_MAX);
     int status = server->options.refuse(refusal.kind, request->request_id, refusal.detail, &exchange->reply_body,
                                         server->options.context);
-    exchange_answer(exchange, status, "application/problem+json", NULL, 0, buffer_text(&exchange->reply_body));
+    const struct http_header retry = {"Retry-After", TEXT_LITERAL("1")};
+    exchange_answer(exchange, status, "application/problem+json", &retry, status == 503 ? 1 : 0,
+                    buffer_text(&exchange->reply_body));
 }
 
 static const struct http_head *head_of(const struct http_request *request)

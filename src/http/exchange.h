@@ -39,7 +39,8 @@ struct exchange {
     struct head_scan scan;
     struct http_head head;
     struct chunk_decoder chunks;
-    bool keep_alive; /* after this reply */
+    size_t buffered_bytes; /* of the server's, for this one */
+    bool keep_alive;       /* after this reply */
 
     /* the reply */
     int status;
@@ -60,6 +61,10 @@ struct exchange {
 TAILQ_HEAD(exchange_queue, exchange);
 
 struct exchange *exchange_take(struct http_server *server, struct http_connection *connection);
+/* After `input` has grown: counts what the server holds for the exchange. */
+void exchange_count_bytes(struct exchange *exchange);
+/* Nobody reads the request's body any more. */
+void exchange_drop_body(struct exchange *exchange);
 /* After the reply was written or can never be: tells the owner of the server, and frees. */
 void exchange_finish(struct exchange *exchange);
 /* An answer is known: hands it to the connection, or ends the exchange where the client has gone. */

@@ -32,11 +32,12 @@ enum http_method {
 };
 
 #define HTTP_REQUEST_ID_MAX 64
+#define HTTP_SMALL_BODY_BYTES ((size_t)16384)
 
 struct http_server;
 
-/* What a handler sees. The arena and all texts live until the reply was written, or the client found gone; `answered` is
- * the last to see them. */
+/* What a handler sees. The body lives until it is answered, the arena and all other texts until the reply was written, or
+ * the client found gone; `answered` is the last to see them. */
 struct http_request {
     enum http_method method;
     struct text method_name;
@@ -76,15 +77,20 @@ enum http_refusal {
     HTTP_REFUSAL_HEADERS_TOO_LARGE,    /* 431 */
     HTTP_REFUSAL_NOT_IMPLEMENTED,      /* 501 a transfer coding other than chunked, an unknown method */
     HTTP_REFUSAL_TOO_MANY_CONNECTIONS, /* 503 */
+    HTTP_REFUSAL_OVERLOADED,           /* 503 a body for which there is no room now */
     HTTP_REFUSAL_VERSION               /* 505 not HTTP/1.0 or 1.1 */
 };
 
 struct http_server_options {
-    const char *host;           /* numeric address or name */
-    uint16_t port;              /* 0: the kernel chooses, see http_server_port */
-    size_t connections_max;     /* 10,000 */
-    size_t header_bytes_max;    /* 16 KiB for the request line and all headers */
-    size_t body_bytes_max;      /* 1 MiB */
+    const char *host;        /* numeric address or name */
+    uint16_t port;           /* 0: the kernel chooses, see http_server_port */
+    size_t connections_max;  /* 10,000 */
+    size_t header_bytes_max; /* 16 KiB for the request line and all headers */
+    size_t body_bytes_max;   /* 1 MiB */
+    /* 256 MiB for all requests together, from their first byte until they are answered. Past that a body of more than
+     * HTTP_SMALL_BODY_BYTES is refused, and a connection gets one answer before its next request is read: what a client
+     * needs for one small request it always gets. */
+    size_t buffered_bytes_max;
     size_t pipeline_max;        /* 64 requests of one connection in flight; further bytes wait in the socket */
     int64_t idle_timeout_ms;    /* between requests: 75,000 */
     int64_t request_timeout_ms; /* first byte to last byte of a request: 15,000 */
@@ -105,6 +111,7 @@ struct http_server_stats {
     uint64_t connections_total;
     size_t requests_in_flight;
     uint64_t refusals_total;
+    size_t buffered_bytes; /* for requests, see buffered_bytes_max */
 };
 
 /* Listens on the first address of options->host. Raises the process's limit of open files where connections_max needs it,

@@ -38,6 +38,7 @@ bool http_stream_begin(struct http_request *request, int status, const char *con
     exchange->stream_context = context;
     exchange->server->stats.requests_in_flight--;
     reply_format(exchange, content_type, headers, header_count, TEXT_ABSENT);
+    exchange_drop_body(exchange);
     http_connection_begin_stream(exchange->connection, exchange);
     return true;
 }

@@ -154,7 +154,7 @@ static void log_failure(struct job_run *run, const struct job_finish *finish)
     json_string_field(&line.writer, "kind", run->job.kind);
     json_string_field(&line.writer, "queue", run->job.queue);
     json_int64_field(&line.writer, "attempt", run->job.attempt);
-    json_string_field(&line.writer, "error", finish->error);
+    json_string_field(&line.writer, "error", finish->logged_error.bytes == NULL ? finish->error : finish->logged_error);
     log_end(&line);
 }
 

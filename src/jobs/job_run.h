@@ -36,7 +36,10 @@ void *job_run_state(const struct job_run *run);
 
 struct job_finish {
     enum job_result_kind kind;
-    struct text error;   /* of all but DONE and GIVEN_BACK; copied */
+    struct text error; /* of all but DONE and GIVEN_BACK; copied */
+    /* The same for the process's log, where `error` has a stranger's words in it, who may repeat what a customer told us;
+     * absent: `error`. */
+    struct text logged_error;
     int64_t retry_in_ms; /* not before; of FAILED the kind's backoff where that is longer */
     struct text message; /* a line for the job's log; absent: none. Copied */
     bool is_answered;    /* the line shows an HTTP status ... */

@@ -220,9 +220,11 @@ static void on_answered(void *context, const struct http_client_result *result)
     int64_t retry_after_ms = result->retry_after_ms < RETRY_AFTER_MS_MAX ? result->retry_after_ms : RETRY_AFTER_MS_MAX;
     note_attempt(delivery->sender, delivery->endpoint_id, result, is_delivered);
     struct text message = WEBHOOK_DELIVERED;
+    struct text logged_error = TEXT_ABSENT;
     if (is_answered && !is_delivered) {
         struct text excerpt = on_one_line(job_run_arena(run), result->body_excerpt);
-        message = arena_printf(job_run_arena(run), "the endpoint answered %d: %.*s", result->status,
+        logged_error = arena_printf(job_run_arena(run), "the endpoint answered %d", result->status);
+        message = arena_printf(job_run_arena(run), "%.*s: %.*s", (int)logged_error.length, logged_error.bytes,
                                (int)excerpt.length, excerpt.bytes);
     } else if (!is_answered) {
         message = text_from_c(result->error);
@@ -232,6 +234,7 @@ static void on_answered(void *context, const struct http_client_result *result)
                                     : is_gone    ? JOB_RESULT_HOPELESS
                                                  : JOB_RESULT_FAILED,
                             .error = message,
+                            .logged_error = logged_error,
                             .retry_in_ms = retry_after_ms,
                             .hold_ms = retry_after_ms,
                             .message = message,

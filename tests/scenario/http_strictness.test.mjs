@@ -315,6 +315,34 @@ describe('HTTP', () => {
     }
   });
 
+  test('a path is compared as it was sent: encodings, dots and slashes lead nowhere else', () =>
+    withWire(async (wire) => {
+      const refused = async (path, code) => {
+        wire.send(get(path));
+        const answer = await wire.answer();
+        assert.deepEqual([answer?.status, isProblem(answer).code], [404, code], path);
+      };
+      for (const path of [
+        '/%68ealthz',
+        '/healthz%00',
+        '/healthz%2f',
+        '/healthz;x',
+        '/./healthz',
+        '/v1/../healthz',
+        '//healthz',
+        '/v1/%6frders',
+        '/v1/orders/../products',
+        '/v1/orders%2f..%2fproducts',
+      ]) {
+        await refused(path, 'not_found');
+      }
+      for (const sku of ['%00', '%0a', '%c0%ae', '%ed%a0%80', '%ff', '%', '%zz', '%2', '%u0041', '..%2f..%2fetc', '..']) {
+        await refused(`/v1/stock/${sku}`, 'unknown_sku');
+      }
+      wire.send(get());
+      assert.equal((await wire.answer()).status, 200);
+    }));
+
   test('a body that is not JSON by its type: 415', async () => {
     const sku = await shop.sells(50);
     const body = JSON.stringify(order('c-1', { [sku]: 1 }));

@@ -62,6 +62,7 @@ describe('too many connections', () => {
     const refused = answers.find((answer) => answer !== null && answer.status !== 200);
     if (refused !== undefined) {
       assert.deepEqual([refused.status, JSON.parse(refused.body).code], [503, 'too_many_connections']);
+      assert.equal(refused.headers['retry-after'], '1');
     }
     await shop.get('/healthz');
     wires.forEach((wire) => wire.close());

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { chownSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 
@@ -176,6 +176,17 @@ describe('what cannot be reached is said in a line, without the password', () =>
     for (const text of [stdout, stderr, metrics, shop.server.logText()]) {
       assert.doesNotMatch(text, /correct-horse|battery|staple/);
     }
+  });
+
+  test('no password at all; it may come from a password file, which is for its owner alone', TIMEOUT, async () => {
+    const uri = newSchema(cluster.uri).replace('//holdfast@', '//guarded@');
+    await failsClearly(uri, /no password supplied/, ['keys list']);
+    const file = join(temporaryFolder(), 'passwords');
+    writeFileSync(file, `127.0.0.1:*:*:guarded:${SECRET}\n`, { mode: 0o600 });
+    const keysWith = (path) => run(['keys', 'list', '--database', uri], { env: { PGPASSFILE: path } });
+    assert.match((await keysWith(file)).stderr, /GRANT USAGE/, 'it is let in, though to no schema');
+    chmodSync(file, 0o644);
+    assert.match((await keysWith(file)).stderr, /no password supplied/);
   });
 
   test('a port where nobody listens', TIMEOUT, () =>

@@ -1,6 +1,8 @@
 #include "cmocka_all.h"
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
+#include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,17 +21,34 @@
 
 /* ---- A name server of our own: libcurl's getaddrinfo is this one ---- */
 
+#define PUBLIC_ADDRESS "93.184.215.14" /* is never connected to: see connect */
+
 static const struct {
     const char *name;
-    const char *address; /* NULL: there is no such name */
+    const char *addresses[2]; /* NULL: there is no such name */
 } NAMES[] = {
-    {"shop.test", "127.0.0.1"},   {"other.test", "127.0.0.1"},          {"private.test", "10.1.2.3"},
-    {"private6.test", "fd00::1"}, {"metadata.test", "169.254.169.254"}, {"mapped.test", "::ffff:127.0.0.1"},
-    {"loopback6.test", "::1"},    {"slow.test", "127.0.0.1"},           {"nowhere.test", NULL},
+    {"shop.test", {"127.0.0.1"}},
+    {"other.test", {"127.0.0.1"}},
+    {"private.test", {"10.1.2.3"}},
+    {"private6.test", {"fd00::1"}},
+    {"metadata.test", {"169.254.169.254"}},
+    {"mapped.test", {"::ffff:127.0.0.1"}},
+    {"nat64.test", {"64:ff9b::7f00:1"}},
+    {"6to4.test", {"2002:7f00:1::1"}},
+    {"zero.test", {"0.0.0.0"}},
+    {"loopback6.test", {"::1"}},
+    {"slow.test", {"127.0.0.1"}},
+    {"public.test", {PUBLIC_ADDRESS}},
+    {"half_public.test", {PUBLIC_ADDRESS, "127.0.0.1"}},
+    {"half_private.test", {"127.0.0.1", PUBLIC_ADDRESS}},
+    {"rebound.test", {PUBLIC_ADDRESS}}, /* at first */
+    {"nowhere.test", {NULL}},
 };
 
 static atomic_uint asked;        /* for slow.test */
 static _Atomic bool is_released; /* it is told */
+static _Atomic bool is_rebound;  /* rebound.test is 127.0.0.1 from now on */
+static atomic_uint connects_out; /* to the public address */
 
 static int real_getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
                             struct addrinfo **ret_list)
@@ -53,9 +72,32 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
             }
         }
         struct addrinfo any = {.ai_socktype = SOCK_STREAM};
-        return NAMES[i].address == NULL ? EAI_NONAME : real_getaddrinfo(NAMES[i].address, service, &any, ret_list);
+        const char *first = is_rebound && strcmp(name, "rebound.test") == 0 ? "127.0.0.1" : NAMES[i].addresses[0];
+        int status = first == NULL ? EAI_NONAME : real_getaddrinfo(first, service, &any, ret_list);
+        if (status == 0 && NAMES[i].addresses[1] != NULL) {
+            status = real_getaddrinfo(NAMES[i].addresses[1], service, &any, &(*ret_list)->ai_next);
+        }
+        return status;
     }
     return real_getaddrinfo(name, service, hints, ret_list);
+}
+
+/* Nothing here leaves this machine. The type is the C library's own, which takes any kind of address. */
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): as above */
+int connect(int descriptor, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    struct sockaddr_in in;
+    struct in_addr public_address;
+    int (*real)(int, __CONST_SOCKADDR_ARG, socklen_t);
+    (void)inet_pton(AF_INET, PUBLIC_ADDRESS, &public_address);
+    memcpy(&in, address.__sockaddr__, length < sizeof(in) ? length : sizeof(in));
+    if (in.sin_family == AF_INET && in.sin_addr.s_addr == public_address.s_addr) {
+        connects_out++;
+        errno = ECONNREFUSED;
+        return -1;
+    }
+    *(void **)&real = dlsym(RTLD_NEXT, "connect");
+    return real(descriptor, address, length);
 }
 
 static void serve_ok(struct visit *visit)
@@ -112,6 +154,10 @@ static void no_private_address_is_connected_to(void **state)
                                         "127.1",
                                         "0x7f.1",
                                         "2130706433",
+                                        "0x7f000001",
+                                        "0177.0.0.1",
+                                        "017700000001",
+                                        "%31%32%37.0.0.1",
                                         "0.0.0.0",
                                         "[::1]",
                                         "[::]",
@@ -125,12 +171,25 @@ static void no_private_address_is_connected_to(void **state)
                                         "100.64.0.1",
                                         "224.0.0.1",
                                         "[::ffff:127.0.0.1]",
+                                        "[::ffff:169.254.169.254]",
+                                        "[::127.0.0.1]",
                                         "[64:ff9b::7f00:1]",
+                                        "[2002:7f00:1::]",
+                                        "[fd00:ec2::254]",
+                                        "[ff02::1]",
+                                        "168.63.129.16",
+                                        "192.0.0.192",
+                                        "198.18.0.1",
+                                        "255.255.255.255",
                                         "localhost",
+                                        "LOCALHOST",
                                         "private.test",
                                         "private6.test",
                                         "metadata.test",
                                         "mapped.test",
+                                        "nat64.test",
+                                        "6to4.test",
+                                        "zero.test",
                                         "loopback6.test",
                                         "shop.test"};
     struct http_client_options options = client_options();
@@ -146,6 +205,47 @@ static void no_private_address_is_connected_to(void **state)
     assert_int_equal(receiver_visits(receiver), 0);
     options.allow_private = true;
     struct answer answer = ask(options, receiver_url_of(receiver, "http", "shop.test"));
+    assert_outcome(&answer, HTTP_CLIENT_ANSWERED);
+    receiver_stop(receiver);
+}
+
+/* It is the address of the very connection that is judged, not one that was looked up before. */
+static void a_name_that_has_moved_to_a_private_address_is_refused(void **state)
+{
+    (void)state;
+    struct http_client_options options = client_options();
+    struct receiver *receiver = receiver_start(serve_ok, NULL);
+    const char *url = receiver_url_of(receiver, "http", "rebound.test");
+    options.allow_private = false;
+    is_rebound = false;
+    connects_out = 0;
+    struct answer answer = ask(options, url);
+    assert_outcome(&answer, HTTP_CLIENT_CONNECT_FAILED);
+    assert_int_equal(connects_out, 1);
+    is_rebound = true;
+    answer = ask(options, url);
+    assert_outcome(&answer, HTTP_CLIENT_ADDRESS_REFUSED);
+    assert_int_equal(connects_out, 1);
+    assert_int_equal(receiver_visits(receiver), 0);
+    receiver_stop(receiver);
+}
+
+static void of_several_addresses_only_the_public_ones_are_tried(void **state)
+{
+    (void)state;
+    struct http_client_options options = client_options();
+    struct receiver *receiver = receiver_start(serve_ok, NULL);
+    options.allow_private = false;
+    connects_out = 0;
+    static const char *const hosts[] = {"half_public.test", "half_private.test"};
+    for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+        struct answer answer = ask(options, receiver_url_of(receiver, "http", hosts[i]));
+        assert_outcome(&answer, HTTP_CLIENT_ADDRESS_REFUSED); /* and would not be, had the public one answered */
+        assert_int_equal(connects_out, i + 1);
+    }
+    assert_int_equal(receiver_visits(receiver), 0);
+    options.allow_private = true;
+    struct answer answer = ask(options, receiver_url_of(receiver, "http", "half_public.test"));
     assert_outcome(&answer, HTTP_CLIENT_ANSWERED);
     receiver_stop(receiver);
 }
@@ -307,6 +407,8 @@ int main(void)
         cmocka_unit_test(only_https_is_asked_unless_http_is_allowed),
         cmocka_unit_test(no_other_kind_of_url_is_asked),
         cmocka_unit_test(no_private_address_is_connected_to),
+        cmocka_unit_test(a_name_that_has_moved_to_a_private_address_is_refused),
+        cmocka_unit_test(of_several_addresses_only_the_public_ones_are_tried),
         cmocka_unit_test(a_name_that_is_nowhere_is_not_resolved),
         cmocka_unit_test(a_slow_name_server_holds_up_nobody_else),
         cmocka_unit_test(a_name_that_is_being_looked_up_holds_up_no_end),

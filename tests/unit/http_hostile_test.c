@@ -70,6 +70,10 @@ static const struct {
     REFUSED(400, GET_HOST("a/b")),
     REFUSED(400, GET_HOST("user@a")),
     REFUSED(400, GET_HOST("a#b")),
+    REFUSED(400, GET_HOST("a\tb")),
+    REFUSED(400, GET_HOST("a\0b")),
+    REFUSED(400, GET_HOST("a\r\nHost: a")),
+    REFUSED(400, GET_HOST("http://a")),
     REFUSED(400, GET_HOST("a?b")),
     REFUSED(400, GET_HOST("\xc3\xa4.example")),
     REFUSED(400, GET_HOST("a:8x")),
@@ -87,6 +91,18 @@ static const struct {
     REFUSED(400, POST_LENGTH("5\r\nContent-Length: 5")),
     REFUSED(400, POST_LENGTH("5\r\nContent-Length: 6")),
     REFUSED(400, POST_LENGTH("5\r\ncontent-length: 0")),
+    REFUSED(400, POST_LENGTH("0\r\nX: y\r\nCONTENT-LENGTH: 5")),
+    REFUSED(400, "POST / HTTP/1.1\r\n" HOST "Content-Length : 5\r\n\r\nhello"),
+    REFUSED(400, "POST / HTTP/1.1\r\n" HOST "Content-Length\t: 5\r\n\r\nhello"),
+    REFUSED(400, "POST / HTTP/1.1\r\n" HOST "Content-Length:\r\n 5\r\n\r\nhello"),
+    REFUSED(400, POST_LENGTH("5\0")),
+    REFUSED(400, POST_LENGTH("5\x0b")),
+    REFUSED(400, POST_LENGTH("\x0c"
+                             "5")),
+    REFUSED(400, POST_LENGTH("1e1")),
+    REFUSED(400, POST_LENGTH("5,")),
+    REFUSED(400, POST_LENGTH("\xef\xbc\x95")), /* the full-width digit */
+    REFUSED(400, POST_LENGTH("\"5\"")),
     REFUSED(400, POST_LENGTH("5, 5")),
     REFUSED(400, POST_LENGTH("+5")),
     REFUSED(400, POST_LENGTH("-5")),
@@ -114,6 +130,15 @@ static const struct {
     REFUSED(400, POST_TE("chunked\r\nTransfer-Encoding: identity")),
     REFUSED(400, POST_TE("chunked, chunked")),
     REFUSED(400, POST_TE("chunked, gzip")),
+    REFUSED(400, POST_TE("chunked, identity")),
+    REFUSED(400, POST_TE("gzip, chunked, chunked")),
+    REFUSED(400, POST_TE("identity\r\nTransfer-Encoding: chunked")),
+    REFUSED(400, POST_TE("chunked\r\ntransfer-encoding: x")),
+    REFUSED(400, POST_TE("chunked\0")),
+    REFUSED(400, POST_TE("chunked\x0b")),
+    REFUSED(400, POST_TE("chunked chunked")),
+    REFUSED(400, POST_TE("chun\xc4\xb7"
+                         "ed")),
     REFUSED(400, POST_TE(", chunked")),
     REFUSED(400, POST_TE("chunked,")),
     REFUSED(400, POST_TE("chunked;q=1")),
@@ -126,6 +151,7 @@ static const struct {
     REFUSED(501, POST_TE("gzip, chunked")),
     REFUSED(501, POST_TE("gzip")),
     REFUSED(501, POST_TE("identity")),
+    REFUSED(501, POST_TE("identity, chunked")),
     REFUSED(501, POST_TE("xchunked")),
     SERVED(POST_TE("CHUNKED"), "POST /? "),
     /* chunks */
@@ -150,6 +176,10 @@ static const struct {
     REFUSED(400, POST_CHUNKED "5;a\0\r\nhello\r\n0\r\n\r\n"),
     REFUSED(400, POST_CHUNKED "0000000000000005\r\nhello\r\n0\r\n\r\n"),
     REFUSED(400, POST_CHUNKED "10000000000000005\r\nhello\r\n0\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "0000000000000000\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "5\r\nhello\r\n\r\n0\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "5;a=\"\r\nhello\r\n0\n\r\n"),
+    REFUSED(413, POST_CHUNKED "fffffffffffffff\r\nhello"),
     REFUSED(413, POST_CHUNKED "10001\r\nhello"),
     REFUSED(413, POST_CHUNKED "5\r\nhello\r\nfffc\r\nhello"),
     REFUSED(400, POST_CHUNKED "0\r\nX: y\n\r\n"),
@@ -163,6 +193,11 @@ static const struct {
     REFUSED(400, POST_CHUNKED "0\r\nContent-Length: 5\r\n\r\n"),
     REFUSED(400, POST_CHUNKED "0\r\nTRANSFER-encoding: chunked\r\n\r\n"),
     REFUSED(400, POST_CHUNKED "0\r\nHost: a\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "0\r\nConnection: close\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "0\r\nUpgrade: h2c\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "0\r\nExpect: 100-continue\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "0\r\nX: y\r\nauthorization: Bearer hf_1\r\n\r\n"),
+    REFUSED(400, POST_CHUNKED "0\r\nIdempotency-Key: k\r\n\r\n"),
     /* the request line */
     REFUSED(400, GET_TARGET("/\x01")),
     REFUSED(400, GET_TARGET("/\x80")),
@@ -187,6 +222,7 @@ static const struct {
     SERVED(GET_TARGET("HTTPS://host"), "GET /? "),
     SERVED(GET_TARGET("http://host?b"), "GET /?b "),
     SERVED(GET_TARGET("//a/../b%2F"), "GET //a/../b%2F? "),
+    SERVED(GET_TARGET("/%00%c0%ae%zz"), "GET /%00%c0%ae%zz? "),
     SERVED(GET_TARGET("/a?b?c=/d"), "GET /a?b?c=/d "),
     SERVED("OPTIONS * HTTP/1.1\r\n" HOST "\r\n", "OPTIONS *? "),
     REFUSED(400, "CONNECT host:443 HTTP/1.1\r\n" HOST "\r\n"),
@@ -195,6 +231,9 @@ static const struct {
     REFUSED(400, "GET /\tHTTP/1.1\r\n" HOST "\r\n"),
     REFUSED(400, "GET / HTTP/1.1 \r\n" HOST "\r\n"),
     REFUSED(400, "GET / HTTP/1.1\t\r\n" HOST "\r\n"),
+    REFUSED(400, "\0GET / HTTP/1.1\r\n" HOST "\r\n"),
+    REFUSED(400, "\xef\xbb\xbfGET / HTTP/1.1\r\n" HOST "\r\n"),
+    REFUSED(400, "\tGET / HTTP/1.1\r\n" HOST "\r\n"),
     REFUSED(400, "G@T / HTTP/1.1\r\n" HOST "\r\n"),
     REFUSED(400, "/ HTTP/1.1\r\n" HOST "\r\n"),
     REFUSED(400, "GET / HTTP/1.1x\r\n" HOST "\r\n"),
@@ -218,6 +257,51 @@ static const struct {
     REFUSED(417, GET_HEADER("Expect: 100-continue, a-pony")),
     SERVED("PUT /a HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi", "PUT /a? hi"),
     SERVED("TRACE /a HTTP/1.1\r\n" HOST "\r\n", "TRACE /a? "),
+};
+
+/* Requests one behind the other: what each is answered, in order, and whether the connection is closed behind the last.
+ * A request that is hidden in another's body is not answered, and one that is not hidden is. */
+static const struct {
+    const char *bytes;
+    const char *answers[4]; /* the echoed bodies; "400" and the like are refusals */
+    bool is_closed;
+} SEQUENCES[] = {
+    {POST_LENGTH("5") GET_TARGET("/next"), {"POST /? hello", "GET /next? "}, false},
+    {POST_LENGTH("5") "\r\n" GET_TARGET("/next"), {"POST /? hello", "GET /next? "}, false},
+    {POST_LENGTH("5") "\r\n\r\n" GET_TARGET("/next"), {"POST /? hello", "400"}, true},
+    {POST_LENGTH("5") "\n" GET_TARGET("/next"), {"POST /? hello", "400"}, true},
+    {POST_LENGTH("5") " world" GET_TARGET("/next"), {"POST /? hello", "400"}, true},
+    {"POST / HTTP/1.1\r\n" HOST "Content-Length: 18\r\n\r\nGET /in HTTP/1.1\r\n" GET_TARGET("/next"),
+     {"POST /? GET /in HTTP/1.1\r\n", "GET /next? "},
+     false},
+    {"GET / HTTP/1.1\r\n" HOST "Content-Length: 18\r\n\r\nGET /in HTTP/1.1\r\n" GET_TARGET("/next"),
+     {"GET /? GET /in HTTP/1.1\r\n", "GET /next? "},
+     false},
+    {POST_CHUNKED "12\r\nGET /in HTTP/1.1\r\n\r\n0\r\n\r\n" GET_TARGET("/next"),
+     {"POST /c? GET /in HTTP/1.1\r\n", "GET /next? "},
+     false},
+    {POST_CHUNKED "1;x=\"GET /in HTTP/1.1\"\r\nx\r\n0\r\nX-Trailer: GET /in HTTP/1.1\r\n\r\n" GET_TARGET("/next"),
+     {"POST /c? x", "GET /next? "},
+     false},
+    /* no body was announced: what follows is the next request, and none */
+    {"POST / HTTP/1.1\r\n" HOST "\r\nhello" GET_TARGET("/next"), {"POST /? ", "501"}, true},
+    {"POST / HTTP/1.1\r\n" HOST "Transfer_Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", {"POST /? ", "400"}, true},
+    {"POST / HTTP/1.1\r\n" HOST "X: y, Content-Length: 5\r\n\r\nhello\r\n\r\n", {"POST /? ", "400"}, true},
+    {"POST / HTTP/1.1\r\n" HOST "TE: chunked\r\n\r\n" GET_TARGET("/next"), {"POST /? ", "GET /next? "}, false},
+    {POST_LENGTH("0") GET_TARGET("/next"), {"POST /? ", "501"}, true}, /* a method "helloGET" */
+    {GET_HEADER("Upgrade: h2c\r\nConnection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
+         GET_TARGET("/next"),
+     {"GET /? ", "GET /next? "},
+     false},
+    {GET_HEADER("Connection: Upgrade\r\nUpgrade: websocket") GET_TARGET("/next"), {"GET /? ", "GET /next? "}, false},
+    /* how long a connection lives */
+    {GET_HEADER("Connection: close") GET_TARGET("/next"), {"GET /? "}, true},
+    {GET_HEADER("Connection: keep-alive, close") GET_TARGET("/next"), {"GET /? "}, true},
+    {GET_HEADER("Connection: close\r\nConnection: keep-alive") GET_TARGET("/next"), {"GET /? "}, true},
+    {"GET / HTTP/1.0\r\n\r\n" GET_TARGET("/next"), {"GET /? "}, true},
+    {"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" GET_TARGET("/next"), {"GET /? ", "GET /next? "}, false},
+    {"POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello" GET_TARGET("/next"), {"POST /? hello"}, true},
+    {GET_TARGET("/a") GET_TARGET("/b") "nonsense\r\n\r\n" GET_TARGET("/c"), {"GET /a? ", "GET /b? ", "400"}, true},
 };
 
 static int start(void **state)
@@ -270,6 +354,43 @@ static void the_verdict_does_not_depend_on_how_the_bytes_arrive(void **state)
     for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
         check_case(*state, i, 1);
         check_case(*state, i, 7);
+    }
+}
+
+static void check_sequence(const struct test_server *server, size_t index, size_t piece)
+{
+    const char *bytes = SEQUENCES[index].bytes;
+    size_t length = strlen(bytes);
+    int client = client_connect(server);
+    for (size_t at = 0; at < length; at += piece) {
+        client_send_bytes(client, bytes + at, length - at < piece ? length - at : piece);
+    }
+    for (const char *const *expected = SEQUENCES[index].answers; *expected != NULL; expected++) {
+        struct reply reply = client_read_reply(client);
+        bool is_refusal = strspn(*expected, "0123456789") == 3;
+        bool as_expected = is_refusal ? reply.status == (int)strtol(*expected, NULL, 10)
+                                      : reply.status == 200 && strcmp(reply.body, *expected) == 0;
+        if (!as_expected) {
+            print_error("sequence %zu, in pieces of %zu: %s\nis answered: %s%s\n", index, piece, bytes, reply.head,
+                        reply.body);
+        }
+        assert_true(as_expected);
+    }
+    if (SEQUENCES[index].is_closed) {
+        assert_true(client_is_at_end(client));
+    } else {
+        struct reply last = client_ask(client, GET_TARGET("/last"));
+        assert_string_equal(last.body, "GET /last? "); /* nothing else came between */
+    }
+    close(client);
+}
+
+static void no_request_hides_in_another(void **state)
+{
+    for (size_t i = 0; i < sizeof(SEQUENCES) / sizeof(SEQUENCES[0]); i++) {
+        check_sequence(*state, i, SIZE_MAX / 2);
+        check_sequence(*state, i, 1);
+        check_sequence(*state, i, 7);
     }
 }
 
@@ -351,6 +472,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_request_has_one_meaning_or_is_refused),
         cmocka_unit_test(the_verdict_does_not_depend_on_how_the_bytes_arrive),
+        cmocka_unit_test(no_request_hides_in_another),
         cmocka_unit_test(heads_are_bounded),
         cmocka_unit_test(chunk_extensions_and_trailers_are_bounded),
         cmocka_unit_test(a_refused_body_does_not_destroy_its_answer),

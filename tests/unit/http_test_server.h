@@ -126,15 +126,11 @@ static int refuse_request(enum http_refusal refusal, struct text request_id, con
                           void *context)
 {
     static const int STATUSES[] = {
-        [HTTP_REFUSAL_BAD_REQUEST] = 400,
-        [HTTP_REFUSAL_TIMEOUT] = 408,
-        [HTTP_REFUSAL_BODY_TOO_LARGE] = 413,
-        [HTTP_REFUSAL_URI_TOO_LONG] = 414,
-        [HTTP_REFUSAL_EXPECTATION_FAILED] = 417,
-        [HTTP_REFUSAL_HEADERS_TOO_LARGE] = 431,
-        [HTTP_REFUSAL_NOT_IMPLEMENTED] = 501,
-        [HTTP_REFUSAL_TOO_MANY_CONNECTIONS] = 503,
-        [HTTP_REFUSAL_VERSION] = 505,
+        [HTTP_REFUSAL_BAD_REQUEST] = 400,        [HTTP_REFUSAL_TIMEOUT] = 408,
+        [HTTP_REFUSAL_BODY_TOO_LARGE] = 413,     [HTTP_REFUSAL_URI_TOO_LONG] = 414,
+        [HTTP_REFUSAL_EXPECTATION_FAILED] = 417, [HTTP_REFUSAL_HEADERS_TOO_LARGE] = 431,
+        [HTTP_REFUSAL_NOT_IMPLEMENTED] = 501,    [HTTP_REFUSAL_TOO_MANY_CONNECTIONS] = 503,
+        [HTTP_REFUSAL_OVERLOADED] = 503,         [HTTP_REFUSAL_VERSION] = 505,
     };
     (void)context;
     assert(request_id.length > 0);
@@ -211,6 +207,7 @@ static inline struct http_server_options default_options(void)
         .connections_max = 100,
         .header_bytes_max = 16384,
         .body_bytes_max = 65536,
+        .buffered_bytes_max = 64 << 20,
         .pipeline_max = 8,
         .idle_timeout_ms = 60000,
         .request_timeout_ms = 60000,

@@ -67,10 +67,12 @@ export const createKey = async (database, scope, name = scope) =>
   (await runs(['keys', 'create', '--name', name, '--scope', scope, '--database', database])).stdout.trim();
 
 export class Server {
-  /* `shell`: commands that a shell runs before it becomes the server. `isWorker`: it is none, and listens nowhere. */
+  /* `shell`: commands that a shell runs before it becomes the server. `isWorker`: it is none, and listens nowhere.
+   * No database: the environment names it. */
   constructor(database, { parameters = [], env = {}, listen = '127.0.0.1:0', shell, isWorker = false } = {}) {
     const listening = isWorker ? [] : ['--listen', listen];
-    const command = [isWorker ? 'work' : 'serve', '--database', database, ...listening, ...parameters];
+    const located = database === undefined ? [] : ['--database', database];
+    const command = [isWorker ? 'work' : 'serve', ...located, ...listening, ...parameters];
     const options = { env: environment(env), stdio: ['ignore', 'ignore', 'pipe'] };
     this.process =
       shell === undefined
