@@ -253,14 +253,14 @@ static void wish_endpoint(struct request *request)
 static void wish_job(struct request *request)
 {
     GHashTableIter iterator;
-    gpointer value;
+    gpointer value = NULL;
     guint count = g_hash_table_size(world->model->jobs);
-    if (count == 0) {
-        return;
-    }
     g_hash_table_iter_init(&iterator, world->model->jobs);
-    for (int64_t left = below(count); left >= 0; left--) {
+    for (int64_t left = count == 0 ? -1 : below(count); left >= 0; left--) {
         (void)g_hash_table_iter_next(&iterator, NULL, &value);
+    }
+    if (value == NULL) {
+        return;
     }
     const struct model_job *job = value;
     if (often(500)) {

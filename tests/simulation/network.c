@@ -195,8 +195,11 @@ void http_client_free(struct http_client *client)
     if (client == NULL) {
         return;
     }
-    while (!TAILQ_EMPTY(&client->transfers)) {
-        http_client_cancel(client, TAILQ_FIRST(&client->transfers));
+    struct http_transfer *transfer = TAILQ_FIRST(&client->transfers);
+    while (transfer != NULL) {
+        struct http_transfer *next = TAILQ_NEXT(transfer, link);
+        http_client_cancel(client, transfer);
+        transfer = next;
     }
     LIST_REMOVE(client, link);
     free(client);

@@ -210,9 +210,15 @@ static void choose_weather(void)
         bool happens = worst > 0 && random_permille(&world->random, 600);
         world->rates[i] = happens ? random_magnitude(&world->random, worst) : 0;
     }
-    for (int i = TROUBLE_OUTAGE; i <= TROUBLE_CRASH; i++) { /* at each call, and nothing works after it */
-        world->rates[i] = (world->rates[i] + 9) / 10;
-    }
+    /* Some have an occasion at each call or step, others seldom. */
+    world->rates[TROUBLE_CRASH] = (world->rates[TROUBLE_CRASH] + 9) / 10;
+    world->rates[TROUBLE_CLEAN_RESTART] = (world->rates[TROUBLE_CLEAN_RESTART] + 9) / 10;
+    world->rates[TROUBLE_OUTAGE] *= 10;
+    world->rates[TROUBLE_STALL_COMMITTER] *= 3;
+    world->rates[TROUBLE_STALL_WORKER] *= 5;
+    world->rates[TROUBLE_CLOCK_FORWARD] *= 3;
+    world->rates[TROUBLE_CLOCK_BACK] *= 3;
+    world->rates[TROUBLE_READ_FAILS] *= 5;
     world->rates[TROUBLE_RECEIVER_FAILS] *= 10;
     world->rates[TROUBLE_RECEIVER_SILENT] *= 5;
     world->rates[TROUBLE_WATCH_MISSED] *= 10;

@@ -146,7 +146,7 @@ void world_trace(uint64_t value);
 
 /* ---- The store, with troubles between (troubled_store.c) ---- */
 
-void troubled_store_init(struct store_ops *ops, const struct store_ops *inner);
+void troubled_store_init(struct store_ops *ops, const struct store_ops *under_test);
 /* Everything that a whole audit sees, now. */
 void world_audit(struct server *server);
 
