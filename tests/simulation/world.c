@@ -127,7 +127,7 @@ static bool concerns(const char *line, const char *detail)
     return false;
 }
 
-void history_tell(const char *rule, const char *detail)
+void history_tell(const char *detail)
 {
     bool has_name = strstr(detail, "order ") != NULL || strstr(detail, "sku-") != NULL;
     size_t first = history_count > HISTORY_LINES ? history_count - HISTORY_LINES : 0;
@@ -148,7 +148,6 @@ void history_tell(const char *rule, const char *detail)
             (void)printf("  %s\n", line);
         }
     }
-    (void)printf("violation of %s: %s\n", rule, detail);
 }
 
 void sim_violation(const char *rule, const char *format, ...)
@@ -158,9 +157,8 @@ void sim_violation(const char *rule, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
-    if (world->options.tells_history) {
-        history_tell(rule, detail);
-    }
+    history_tell(detail);
+    (void)printf("violation of %s: %s\n", rule, detail);
     (void)fflush(stdout);
     _Exit(EXIT_FAILURE);
 }

@@ -194,6 +194,6 @@ void act(void);
 /* Ends the process on a violation. */
 void simulate(const struct sim_options *options, struct sim_stats *stats);
 /* Tells the part of the history that has to do with it. */
-void history_tell(const char *rule, const char *detail);
+void history_tell(const char *detail);
 
 #endif
