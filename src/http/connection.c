@@ -369,14 +369,72 @@ static void linger(struct http_connection *connection)
     start_reading(connection);
 }
 
+static void advance(struct http_connection *connection, size_t written)
+{
+    connection->unsent_bytes -= written;
+    struct exchange *exchange;
+    while ((exchange = TAILQ_FIRST(&connection->exchanges)) != NULL && exchange->phase >= EXCHANGE_STREAMING) {
+        for (size_t i = 0; i < EXCHANGE_PARTS_MAX; i++) {
+            size_t length = smaller(exchange->unsent[i].len, written);
+            if (length > 0) {
+                exchange->unsent[i].base += length;
+                exchange->unsent[i].len -= length;
+                written -= length;
+            }
+        }
+        if (exchange_unsent_bytes(exchange) > 0) {
+            break;
+        }
+        if (exchange->phase == EXCHANGE_STREAMING) {
+            exchange_stream_taken(exchange);
+            break;
+        }
+        TAILQ_REMOVE(&connection->exchanges, exchange, link);
+        connection->exchange_count--;
+        exchange_finish(exchange);
+    }
+    assert(written == 0);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct http_connection *connection = request->handle->data;
+    connection->is_writing = false;
+    if (status < 0) {
+        http_connection_close(connection);
+        return;
+    }
+    advance(connection, connection->write_bytes);
+    http_connection_flush(connection);
+}
+
+/* The socket is full: libuv writes on when the client reads. Of the parts so many bytes are those of exchanges. */
+static void write_later(struct http_connection *connection, const uv_buf_t *parts, unsigned count, size_t bytes)
+{
+    connection->is_writing = true;
+    connection->write_bytes = bytes;
+    connection->write_since_ms = now_ms(connection);
+    if (uv_write(&connection->requests.write, stream_of(connection), parts, count, on_written) != 0) {
+        http_connection_close(connection);
+        return;
+    }
+    connection->write_pending = uv_stream_get_write_queue_size(stream_of(connection));
+}
+
 static void write_continue(struct http_connection *connection)
 {
     static char reply[] = "HTTP/1.1 100 Continue\r\n\r\n";
     uv_buf_t part = uv_buf_init(reply, sizeof(reply) - 1);
     connection->owes_continue = false;
-    /* Nothing else is unsent, so an honest client's socket has room for these few bytes. */
-    if (uv_try_write(stream_of(connection), &part, 1) != (int)part.len) {
+    int result = uv_try_write(stream_of(connection), &part, 1);
+    if (result < 0 && result != UV_EAGAIN) {
         http_connection_close(connection);
+        return;
+    }
+    size_t written = result > 0 ? (size_t)result : 0;
+    part = uv_buf_init(reply + written, (unsigned)(part.len - written));
+    if (part.len > 0) {
+        write_later(connection, &part, 1, 0); /* no exchange's */
     }
 }
 
@@ -435,58 +493,6 @@ static unsigned gather(const struct http_connection *connection, uv_buf_t parts[
     return count;
 }
 
-static void advance(struct http_connection *connection, size_t written)
-{
-    connection->unsent_bytes -= written;
-    struct exchange *exchange;
-    while ((exchange = TAILQ_FIRST(&connection->exchanges)) != NULL && exchange->phase >= EXCHANGE_STREAMING) {
-        for (size_t i = 0; i < EXCHANGE_PARTS_MAX; i++) {
-            size_t length = smaller(exchange->unsent[i].len, written);
-            if (length > 0) {
-                exchange->unsent[i].base += length;
-                exchange->unsent[i].len -= length;
-                written -= length;
-            }
-        }
-        if (exchange_unsent_bytes(exchange) > 0) {
-            break;
-        }
-        if (exchange->phase == EXCHANGE_STREAMING) {
-            exchange_stream_taken(exchange);
-            break;
-        }
-        TAILQ_REMOVE(&connection->exchanges, exchange, link);
-        connection->exchange_count--;
-        exchange_finish(exchange);
-    }
-    assert(written == 0);
-}
-
-static void on_written(uv_write_t *request, int status)
-{
-    struct http_connection *connection = request->handle->data;
-    connection->is_writing = false;
-    if (status < 0) {
-        http_connection_close(connection);
-        return;
-    }
-    advance(connection, connection->write_bytes);
-    http_connection_flush(connection);
-}
-
-/* The socket is full: libuv writes on when the client reads. */
-static void write_later(struct http_connection *connection)
-{
-    uv_buf_t parts[WRITE_PARTS_MAX];
-    unsigned count = gather(connection, parts, &connection->write_bytes);
-    connection->is_writing = true;
-    connection->write_since_ms = now_ms(connection);
-    connection->write_pending = connection->write_bytes;
-    if (uv_write(&connection->requests.write, stream_of(connection), parts, count, on_written) != 0) {
-        http_connection_close(connection);
-    }
-}
-
 void http_connection_flush(struct http_connection *connection)
 {
     while (!connection->is_writing && connection->state != CONNECTION_CLOSED) {
@@ -505,7 +511,8 @@ void http_connection_flush(struct http_connection *connection)
         size_t written = result > 0 ? (size_t)result : 0;
         advance(connection, written);
         if (written < bytes) {
-            write_later(connection);
+            count = gather(connection, parts, &bytes);
+            write_later(connection, parts, count, bytes);
         }
     }
 }
