@@ -42,12 +42,14 @@ static void assert_too_late(struct harness *harness)
 
 /* ---- Orders ---- */
 
-static void plan_payment(struct harness *harness, struct uuid order_id, const char *reference)
+/* *order_id outlives the batch. */
+static void plan_payment(struct harness *harness, const struct uuid *order_id, const char *reference)
 {
-    const struct pay_order command = {.order_id = order_id, .payment_reference = text_from_c(reference)};
+    const struct pay_order command = {.order_id = *order_id, .payment_reference = text_from_c(reference)};
     struct outcome outcome;
     batch_begin(harness);
-    pay_order_want(&command, &harness->wanted);
+    wanted_add_order(&harness->wanted, order_id);
+    wanted_add_payment_reference(&harness->wanted, command.payment_reference);
     batch_load(harness);
     pay_order_decide(&harness->facts, &command, &outcome);
     assert_int_equal(outcome.code, OUTCOME_ORDER_PAID);
@@ -78,7 +80,7 @@ static void of_an_expiry_and_a_payment_one_wins(void **state)
     assert_too_late(harness);
     assert_int_equal(read_order(harness, paid)->status, ORDER_PAID);
 
-    plan_payment(harness, expired, "pi_2");
+    plan_payment(harness, &expired, "pi_2");
     change_turns(servers);
     assert_int_equal(expire_due(harness, 10), 1); /* which asks for it as for any order */
     change_turns(servers);
@@ -96,7 +98,7 @@ static void an_order_that_changed_in_hand_is_planned_again(void **state)
     struct harness *harness = servers->harness;
     (void)make_variant(harness, "a", 10);
     struct uuid id = place_id(harness, "c", "a", 1);
-    plan_payment(harness, id, "pi_1");
+    plan_payment(harness, &id, "pi_1");
     change_turns(servers);
     assert_int_equal(cancel(harness, id, "changed my mind").code, OUTCOME_ORDER_CANCELLED);
     change_turns(servers);
@@ -114,7 +116,7 @@ static void an_order_that_was_only_looked_at_counts(void **state)
     (void)make_variant(harness, "b", 10);
     struct uuid looked_at = place_id(harness, "c", "a", 1);
     struct uuid changed = place_id(harness, "c", "b", 1);
-    plan_payment(harness, changed, "pi_1");
+    plan_payment(harness, &changed, "pi_1");
     wanted_add_order(&harness->wanted, &looked_at);
     batch_load(harness);
     change_turns(servers);
