@@ -175,7 +175,7 @@ static void handle(struct http_request *request, void *context)
 static int refuse(enum http_refusal refusal, struct text request_id, const char *detail, struct buffer *body,
                   void *context)
 {
-    static const int STATUSES[] = {400, 408, 413, 414, 417, 431, 501, 503, 505};
+    static const int STATUSES[] = {400, 408, 413, 414, 417, 431, 501, 503, 503, 505};
     (void)context;
     assert(request_id.length > 0 && detail[0] != '\0');
     buffer_append_c(body, detail);
