@@ -473,7 +473,8 @@ static bool run_parser(struct text bytes, size_t line_count, struct arena *arena
         return refuse(ret_refusal, HTTP_REFUSAL_NOT_IMPLEMENTED, "unknown method");
     }
     if (result != HPE_PAUSED) {
-        return refuse(ret_refusal, HTTP_REFUSAL_BAD_REQUEST, llhttp_get_error_reason(parser));
+        const char *reason = llhttp_get_error_reason(parser); /* HTTP/2's preface is an error without one */
+        return refuse(ret_refusal, HTTP_REFUSAL_BAD_REQUEST, reason != NULL ? reason : "HTTP/2 is not spoken here");
     }
     head->method = method_from_llhttp(parser->method);
     head->method_name = text_from_c(llhttp_method_name((llhttp_method_t)parser->method));

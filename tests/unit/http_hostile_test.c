@@ -253,6 +253,7 @@ static const struct {
     REFUSED(505, "GET / HTTP/2.0\r\n" HOST "\r\n"),
     REFUSED(505, "GET / HTTP/3.0\r\n" HOST "\r\n"),
     REFUSED(505, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+    REFUSED(400, "PRI /a HTTP/1.1\r\n\r\n"),
     REFUSED(417, GET_HEADER("Expect: a-pony")),
     REFUSED(417, GET_HEADER("Expect: 100-continue, a-pony")),
     SERVED("PUT /a HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi", "PUT /a? hi"),
