@@ -118,7 +118,7 @@ static void refusals_write_nothing(void **state)
     }
     long long written = -1;
     for (int round = 0; round < 100 && written != 0; round++) { /* the server writes of its own accord, for seconds */
-        (void)usleep(round * 2000);
+        (void)usleep((useconds_t)round * 2000);
         (void)postgres_schemas_run(harness->location, "CHECKPOINT"); /* nothing of others is left to be written */
         long long before = log_position(harness);
         for (int i = 0; i < 50; i++) {
