@@ -22,6 +22,16 @@ int64_t clock_monotonic_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+void clock_advance(int64_t shown_ms, int64_t *now_ms, int64_t *ahead_ms)
+{
+    if (*now_ms - shown_ms > CLOCK_STEP_KEPT_MS) {
+        *ahead_ms = *now_ms - shown_ms;
+        *now_ms = shown_ms;
+    } else if (*now_ms < shown_ms) {
+        *now_ms = shown_ms;
+    }
+}
+
 /* Civil dates and day numbers count years from 1 March, so that the leap day ends a year; a 400-year era has 146,097
  * days, and 719,468 days lie between 0000-03-01 and 1970-01-01. */
 static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)

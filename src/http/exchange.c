@@ -74,18 +74,14 @@ void exchange_discard(struct exchange *exchange)
     buffer_done(&exchange->reply_body);
     http_block_release(exchange->block);
     exchange->block = NULL;
+    exchange_drop_body(exchange);
     set_buffered_bytes(exchange, 0);
     if (server->free_exchange_count >= EXCHANGES_FREE_MAX || server->is_freed) {
         exchange_free(exchange);
         return;
     }
     arena_clear(exchange->request.arena);
-    if (exchange->input.capacity > HTTP_SMALL_BODY_BYTES) {
-        buffer_done(&exchange->input);
-        buffer_init(&exchange->input, 0);
-    } else {
-        buffer_clear(&exchange->input);
-    }
+    buffer_clear(&exchange->input);
     TAILQ_INSERT_HEAD(&server->free_exchanges, exchange, link);
     server->free_exchange_count++;
 }

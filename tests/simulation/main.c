@@ -45,7 +45,6 @@ struct settings {
     int64_t workers;
     enum { STORE_BOTH, STORE_SHARED, STORE_SQLITE } store;
     bool is_quiet;
-    bool tells;
 };
 
 static struct shared *shared;
@@ -81,7 +80,6 @@ static void work(const struct settings *settings, struct worker *worker)
         atomic_store(&worker->seed, seed);
         struct sim_options options = options_of(settings, seed, &worker->step);
         options.folder = own_folder;
-        options.tells_history = settings->tells;
         (void)alarm(SEED_SECONDS_MAX);
         simulate(&options, &worker->stats);
     }
@@ -211,20 +209,7 @@ static struct sim_stats sum_stats(const struct settings *settings)
 {
     struct sim_stats sum = {0};
     for (int64_t i = 0; i < settings->workers; i++) {
-        const struct sim_stats *stats = &shared->workers[i].stats;
-        sum.seeds += stats->seeds;
-        sum.steps += stats->steps;
-        sum.batches += stats->batches;
-        sum.answers += stats->answers;
-        sum.orders += stats->orders;
-        sum.payments += stats->payments;
-        sum.deliveries += stats->deliveries;
-        sum.audits += stats->audits;
-        sum.simulated_ms += stats->simulated_ms;
-        sum.trace ^= stats->trace;
-        for (int j = 0; j < TROUBLE_COUNT; j++) {
-            sum.troubles[j] += stats->troubles[j];
-        }
+        sim_stats_add(&sum, &shared->workers[i].stats);
     }
     return sum;
 }

@@ -225,15 +225,7 @@ static void the_audit_finds_what_is_broken(void **state)
     for (size_t i = 0; i < sizeof(PLANTED) / sizeof(PLANTED[0]); i++) {
         struct harness *harness = harness_open(&MEMORY);
         size_t overdue;
-        (void)make_variant(harness, "a", 100);
-        (void)make_variant(harness, "b", 100);
-        harness_now_ms++;
-        (void)place_id(harness, "draft", "a", 1);
-        (void)pay(harness, place_id(harness, "paid", "a", 2), "pi_2");
-        (void)cancel(harness, place_id(harness, "cancelled", "b", 3), "no");
-        (void)pay_amount(harness, place_id(harness, "refund", "b", 4), "pi_4", 1);
-        (void)adjust(harness, "b", 5);
-        assert_audit_clean(harness);
+        one_order_of_each_kind(harness);
         PLANTED[i].plant(harness->store->database);
         const char *violations = run_audit(harness, &overdue);
         if (strstr(violations, PLANTED[i].found) == NULL) {

@@ -10,8 +10,6 @@
 #define SCHEMA_VERSION 1
 #define ARENA_BYTES ((size_t)256 * 1024)
 #define IDEMPOTENCY_MS (INT64_C(24) * 60 * 60 * 1000)
-/* A clock that was set back by less than this is waited out; one that was further ahead was wrong. */
-#define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
 
 static struct memory_database *databases;
 
@@ -116,13 +114,7 @@ static int64_t memory_now(const struct store *store)
 
 int64_t store_advance(struct store *store)
 {
-    int64_t now_ms = store->unix_ms();
-    if (store->now_ms - now_ms > CLOCK_STEP_KEPT_MS) {
-        store->clock_ahead_ms = store->now_ms - now_ms;
-        store->now_ms = now_ms;
-    } else if (store->now_ms < now_ms) {
-        store->now_ms = now_ms;
-    }
+    clock_advance(store->unix_ms(), &store->now_ms, &store->clock_ahead_ms);
     return store->now_ms;
 }
 

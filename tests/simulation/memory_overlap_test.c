@@ -42,19 +42,6 @@ static void assert_too_late(struct harness *harness)
 
 /* ---- Orders ---- */
 
-/* *order_id outlives the batch. */
-static void plan_payment(struct harness *harness, const struct uuid *order_id, const char *reference)
-{
-    const struct pay_order command = {.order_id = *order_id, .payment_reference = text_from_c(reference)};
-    struct outcome outcome;
-    batch_begin(harness);
-    wanted_add_order(&harness->wanted, order_id);
-    wanted_add_payment_reference(&harness->wanted, command.payment_reference);
-    batch_load(harness);
-    pay_order_decide(&harness->facts, &command, &outcome);
-    assert_int_equal(outcome.code, OUTCOME_ORDER_PAID);
-}
-
 static void plan_expiry(struct harness *harness, struct uuid *order_id)
 {
     batch_begin(harness);

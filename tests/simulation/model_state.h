@@ -1,7 +1,7 @@
 #ifndef HOLDFAST_TESTS_SIMULATION_MODEL_STATE_H
 #define HOLDFAST_TESTS_SIMULATION_MODEL_STATE_H
 
-/* What the model's two files share: a batch's view of the shop. "Seen" things are not to be changed. */
+/* What the model's files share: a batch's view of the shop. "Seen" things are not to be changed. */
 
 #include "model.h"
 

@@ -149,7 +149,7 @@ static void round_of_turns(void)
     }
 }
 
-/* To what has to be done next. Where only long waits are left, a minute at a time. */
+/* To what has to be done next. Where only long waits are left, a quarter of a minute at a time. */
 static void pass_calmly(void)
 {
     size_t drafts;
@@ -302,22 +302,19 @@ static void discard_database(void)
     }
 }
 
-static void add_stats(struct sim_stats *stats)
+void sim_stats_add(struct sim_stats *sum, const struct sim_stats *stats)
 {
-    world->stats.orders = world->model->order_count;
-    world->stats.payments = world->model->payment_count;
-    stats->seeds++;
-    stats->steps += world->options.steps;
-    stats->batches += world->stats.batches;
-    stats->answers += world->stats.answers;
-    stats->orders += world->stats.orders;
-    stats->payments += world->stats.payments;
-    stats->deliveries += world->stats.deliveries;
-    stats->audits += world->stats.audits;
-    stats->simulated_ms += world->stats.simulated_ms;
-    stats->trace = (stats->trace ^ world->stats.trace) * UINT64_C(0x100000001b3);
+    sum->seeds += stats->seeds;
+    sum->batches += stats->batches;
+    sum->answers += stats->answers;
+    sum->orders += stats->orders;
+    sum->payments += stats->payments;
+    sum->deliveries += stats->deliveries;
+    sum->audits += stats->audits;
+    sum->simulated_ms += stats->simulated_ms;
+    sum->trace ^= stats->trace;
     for (int i = 0; i < TROUBLE_COUNT; i++) {
-        stats->troubles[i] += world->stats.troubles[i];
+        sum->troubles[i] += stats->troubles[i];
     }
 }
 
@@ -341,7 +338,10 @@ void simulate(const struct sim_options *options, struct sim_stats *stats)
     atomic_store(options->step, options->steps);
     end_well();
     world_audit(&world->servers[0]);
-    add_stats(stats);
+    world->stats.seeds = 1;
+    world->stats.orders = world->model->order_count;
+    world->stats.payments = world->model->payment_count;
+    sim_stats_add(stats, &world->stats);
     world_done();
     discard_database();
 }

@@ -34,7 +34,7 @@ static void interrupt(void)
     }
 }
 
-/* True: the call may be made. `after` it, or before, the process may die. */
+/* True: the call may be made. Before it the process may die. */
 static bool reach(struct store *store, enum trouble fails, enum fault_kind kind, struct fault *fault)
 {
     struct server *server = server_of(store);

@@ -127,7 +127,8 @@ static bool concerns(const char *line, const char *detail)
     return false;
 }
 
-void history_tell(const char *detail)
+/* The part that has to do with it. */
+static void history_tell(const char *detail)
 {
     bool has_name = strstr(detail, "order ") != NULL || strstr(detail, "sku-") != NULL;
     size_t first = history_count > HISTORY_LINES ? history_count - HISTORY_LINES : 0;

@@ -66,7 +66,6 @@ struct sim_options {
 
 struct sim_stats {
     int64_t seeds;
-    int64_t steps;
     int64_t batches; /* committed */
     int64_t answers;
     int64_t orders;
@@ -191,9 +190,8 @@ size_t network_owed(void);
 
 /* Somebody acts: anybody whose own code is not under way. Called between other steps, and in the middle of them. */
 void act(void);
-/* Ends the process on a violation. */
+/* Adds to the statistics. Ends the process on a violation. */
 void simulate(const struct sim_options *options, struct sim_stats *stats);
-/* Tells the part of the history that has to do with it. */
-void history_tell(const char *detail);
+void sim_stats_add(struct sim_stats *sum, const struct sim_stats *stats);
 
 #endif

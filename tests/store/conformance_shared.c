@@ -12,42 +12,6 @@
 
 #define LEASE_MS 30000
 
-/* Planned and left open, under a key. */
-static struct uuid plan_order_of(struct harness *harness, const char *key, const char *sku)
-{
-    struct place_order_line line = {text_from_c(sku), 1};
-    struct place_order command = {
-        .customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
-    struct idempotency idempotency = {.key = text_from_c(key)};
-    struct outcome outcome;
-    batch_begin(harness);
-    place_order_want(&command, &harness->wanted);
-    wanted_add_idempotency_key(&harness->wanted, idempotency.key);
-    batch_load(harness);
-    assert_null(facts_idempotency(&harness->facts, idempotency.key));
-    place_order_decide(&harness->facts, &command, &outcome);
-    assert_int_equal(outcome.code, OUTCOME_ORDER_PLACED);
-    (void)idempotency_keep(&harness->facts, &idempotency, &outcome);
-    event_stock_thresholds(&harness->facts);
-    return outcome.order->id;
-}
-
-static struct uuid plan_order(struct harness *harness, const char *key)
-{
-    return plan_order_of(harness, key, "a");
-}
-
-static void plan_payment(struct harness *harness, struct uuid order_id, const char *reference)
-{
-    const struct pay_order command = {.order_id = order_id, .payment_reference = text_from_c(reference)};
-    struct outcome outcome;
-    batch_begin(harness);
-    pay_order_want(&command, &harness->wanted);
-    batch_load(harness);
-    pay_order_decide(&harness->facts, &command, &outcome);
-    assert_int_equal(outcome.code, OUTCOME_ORDER_PAID);
-}
-
 static void a_guard_meets_the_faster_server(void **state)
 {
     struct servers *servers = *state;
@@ -159,9 +123,9 @@ static void a_key_that_another_server_took_is_a_conflict(void **state)
     assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 0);
 
     struct uuid other = place_id(harness, "c", "a", 1);
-    plan_payment(harness, id, "pi_1");
+    plan_payment(harness, &id, "pi_1");
     change_turns(servers);
-    plan_payment(harness, other, "pi_1");
+    plan_payment(harness, &other, "pi_1");
     assert_ok(harness, save_and_commit(harness));
     change_turns(servers);
     assert_fault(harness, save_and_commit(harness), FAULT_CONFLICT);
@@ -218,7 +182,7 @@ static void a_payment_in_hand_is_not_swept(void **state)
     (void)make_variant(harness, "a", 10);
     struct uuid id = place_id(harness, "c", "a", 1);
     harness_now_ms += 899999;
-    plan_payment(harness, id, "pi_1");
+    plan_payment(harness, &id, "pi_1");
     change_turns(servers);
     harness_now_ms += 1;
     batch_begin(harness);

@@ -200,6 +200,20 @@ static struct event_row *read_events(struct harness *harness, struct event_filte
     return rows;
 }
 
+/* An order of "a" that endpoints are told of: decided and left open. */
+static void plan_told(struct harness *harness, int64_t quantity)
+{
+    struct place_order_line line = {TEXT_LITERAL("a"), quantity};
+    struct place_order order = {.customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
+    struct outcome outcome;
+    batch_begin(harness);
+    place_order_want(&order, &harness->wanted);
+    batch_load(harness);
+    place_order_decide(&harness->facts, &order, &outcome);
+    event_stock_thresholds(&harness->facts);
+    webhooks_enqueue(&harness->facts);
+}
+
 static void a_delivery_has_the_number_of_its_event(void **state)
 {
     struct harness *harness = *state;
@@ -209,15 +223,7 @@ static void a_delivery_has_the_number_of_its_event(void **state)
     }
     (void)create_endpoint(harness, UINT32_C(1) << EVENT_STOCK_SOLD_OUT);
     (void)create_endpoint(harness, 0);
-    struct place_order_line line = {TEXT_LITERAL("a"), 7};
-    struct place_order order = {.customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
-    struct outcome outcome;
-    batch_begin(harness);
-    place_order_want(&order, &harness->wanted);
-    batch_load(harness);
-    place_order_decide(&harness->facts, &order, &outcome);
-    event_stock_thresholds(&harness->facts);
-    webhooks_enqueue(&harness->facts);
+    plan_told(harness, 7);
     assert_int_equal(harness->facts.events.count, 2);
     assert_int_equal(harness->facts.new_jobs.count, 3);
     struct uuid deliveries[3];
@@ -237,19 +243,6 @@ static void a_delivery_has_the_number_of_its_event(void **state)
     assert_audit_clean(harness);
 }
 
-static void place_told(struct harness *harness)
-{
-    struct place_order_line line = {TEXT_LITERAL("a"), 1};
-    struct place_order order = {.customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
-    struct outcome outcome;
-    batch_begin(harness);
-    place_order_want(&order, &harness->wanted);
-    batch_load(harness);
-    place_order_decide(&harness->facts, &order, &outcome);
-    webhooks_enqueue(&harness->facts);
-    assert_ok(harness, save_and_commit(harness));
-}
-
 /* Several of one millisecond, which keep their order by more than the time at which they were queued. */
 static void deliveries_do_not_wait_for_a_clock_that_was_ahead(void **state)
 {
@@ -259,7 +252,8 @@ static void deliveries_do_not_wait_for_a_clock_that_was_ahead(void **state)
     harness_now_ms += ahead_ms;
     (void)create_endpoint(harness, UINT32_C(1) << EVENT_ORDER_CREATED);
     for (int i = 0; i < 3; i++) {
-        place_told(harness);
+        plan_told(harness, 1);
+        assert_ok(harness, save_and_commit(harness));
     }
     harness_set_clock_back(harness, ahead_ms);
     struct job **jobs;

@@ -405,3 +405,16 @@ int64_t count_from_audit(struct harness *harness, const char *what)
     buffer_done(&notes.violations);
     return notes.count;
 }
+
+void one_order_of_each_kind(struct harness *harness)
+{
+    (void)make_variant(harness, "a", 100);
+    (void)make_variant(harness, "b", 100);
+    harness_now_ms++;
+    (void)place_id(harness, "draft", "a", 1);
+    (void)pay(harness, place_id(harness, "paid", "a", 2), "pi_2");
+    (void)cancel(harness, place_id(harness, "cancelled", "b", 3), "no");
+    (void)pay_amount(harness, place_id(harness, "refund", "b", 4), "pi_4", 1);
+    (void)adjust(harness, "b", 5);
+    assert_audit_clean(harness);
+}

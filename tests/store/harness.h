@@ -78,6 +78,9 @@ struct variant *read_variant(struct harness *harness, const char *sku);
 /* Runs the audit: the violations, one a line ("I2: sku ..."), and how many holds were named overdue. */
 const char *run_audit(struct harness *harness, size_t *ret_overdue);
 void assert_audit_clean(struct harness *harness);
+/* For audits to find something broken: of "a" a draft and a sale, of "b" a cancelled order, one whose payment is due for
+ * refund, and an adjustment. */
+void one_order_of_each_kind(struct harness *harness);
 int64_t count_from_audit(struct harness *harness, const char *what);
 
 #endif

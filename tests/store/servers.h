@@ -23,4 +23,10 @@ void servers_close(struct servers *servers);
 void change_turns(struct servers *servers);
 bool save_and_commit(struct harness *harness) MUST_USE; /* the batch that is decided */
 
+/* Each decided and left open. An order of one unit, under a key; of "a" where no SKU is named. */
+struct uuid plan_order(struct harness *harness, const char *key);
+struct uuid plan_order_of(struct harness *harness, const char *key, const char *sku);
+void plan_payment(struct harness *harness, const struct uuid *order_id,
+                  const char *reference); /* order_id outlives the batch */
+
 #endif

@@ -16,31 +16,6 @@
 #include "postgres_servers.h"
 #include "store/postgres/postgres_store.h"
 
-static struct uuid plan_order_of(struct harness *harness, const char *key, const char *sku)
-{
-    struct place_order_line line = {text_from_c(sku), 1};
-    struct place_order command = {
-        .customer_id = TEXT_LITERAL("c"), .lines = &line, .line_count = 1, .hold_seconds = 60};
-    struct idempotency idempotency = {.key = text_from_c(key)};
-    struct outcome outcome;
-    batch_begin(harness);
-    place_order_want(&command, &harness->wanted);
-    wanted_add_idempotency_key(&harness->wanted, idempotency.key);
-    batch_load(harness);
-    assert_null(facts_idempotency(&harness->facts, idempotency.key));
-    place_order_decide(&harness->facts, &command, &outcome);
-    assert_int_equal(outcome.code, OUTCOME_ORDER_PLACED);
-    (void)idempotency_keep(&harness->facts, &idempotency, &outcome);
-    event_stock_thresholds(&harness->facts);
-    return outcome.order->id;
-}
-
-/* An order of "a" planned and left open, under a key. */
-static struct uuid plan_order(struct harness *harness, const char *key)
-{
-    return plan_order_of(harness, key, "a");
-}
-
 /* The number of the row's or the log's bytes that changed meanwhile. */
 static long long log_position(const struct harness *harness)
 {

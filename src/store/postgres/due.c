@@ -8,9 +8,6 @@
 #define WIDE_LOOK_MS 15000            /* by so much: as long as an exchange may take */
 #define HORIZON_MS 100                /* deadlines so close are asked for with those that have passed */
 
-/* A clock that was set back by less than this is waited out; one that was further ahead was wrong. */
-#define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
-
 /* All deadlines up to $1, and the one behind them, however far. $3: there is none before. Without that bound every look
  * would walk over all timeouts that have ended since the oldest snapshot of the database was taken (a backup, an
  * audit). */
@@ -36,13 +33,7 @@ void store_set_clock(struct store *store, int64_t database_unix_us)
 
 int64_t store_advance(struct store *store)
 {
-    int64_t now_ms = postgres_now(store);
-    if (store->now_ms - now_ms > CLOCK_STEP_KEPT_MS) {
-        store->clock_ahead_ms = store->now_ms - now_ms;
-        store->now_ms = now_ms;
-    } else if (store->now_ms < now_ms) {
-        store->now_ms = now_ms;
-    }
+    clock_advance(postgres_now(store), &store->now_ms, &store->clock_ahead_ms);
     return store->now_ms;
 }
 

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "store/schema/migrations.h"
 #include "store/sqlite/sqlite_internal.h"
 

@@ -15,10 +15,6 @@
 #define COUNT_HOLDS "SELECT count(*) FROM payment_timeouts"
 #define STOCK_LOCATION "1" /* stock_levels.location_no: the one location there is */
 
-/* A clock that was set back by less than this is waited out. One that was further ahead was wrong, and holds could never
- * fall due if its time was kept. */
-#define CLOCK_STEP_KEPT_MS (INT64_C(10) * 60 * 1000)
-
 struct store {
     /* Immutable after open. */
     char *path; /* as SQLite resolved it: links followed, absolute */

@@ -217,13 +217,7 @@ static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct 
         store->data_version = data_version;
         store->recount_holds = true;
     }
-    int64_t now_ms = store->unix_ms();
-    if (store->now_ms - now_ms > CLOCK_STEP_KEPT_MS) {
-        store->clock_ahead_ms = store->now_ms - now_ms;
-        store->now_ms = now_ms;
-    } else if (store->now_ms < now_ms) {
-        store->now_ms = now_ms;
-    }
+    clock_advance(store->unix_ms(), &store->now_ms, &store->clock_ahead_ms);
     store->saved = NULL;
     store->live_holds_delta = 0;
     *ret_now_ms = store->now_ms;
