@@ -37,13 +37,15 @@ struct shared {
     _Atomic int64_t retold_step;
 };
 
+enum store_choice { STORE_BOTH, STORE_SHARED, STORE_SQLITE };
+
 struct settings {
     uint64_t first_seed;
     int64_t seeds;   /* 0: no end */
     int64_t seconds; /* 0: no end */
     int64_t steps;
     int64_t workers;
-    enum { STORE_BOTH, STORE_SHARED, STORE_SQLITE } store;
+    enum store_choice store;
     bool is_quiet;
 };
 
@@ -268,6 +270,18 @@ static int64_t number(const char *text)
     return value;
 }
 
+static enum store_choice store_named(const char *name)
+{
+    static const char *const NAMES[] = {[STORE_BOTH] = "both", [STORE_SHARED] = "shared", [STORE_SQLITE] = "sqlite"};
+    for (size_t i = 0; i < sizeof(NAMES) / sizeof(*NAMES); i++) {
+        if (strcmp(name, NAMES[i]) == 0) {
+            return (enum store_choice)i;
+        }
+    }
+    (void)fprintf(stderr, "simulate: no such store: %s\n", name);
+    exit(2);
+}
+
 static void parse(int argc, char **argv, struct settings *settings)
 {
     static const struct option OPTIONS[] = {{"seed", required_argument, NULL, 's'},
@@ -300,9 +314,7 @@ static void parse(int argc, char **argv, struct settings *settings)
             settings->steps = number(optarg);
             break;
         case 'd':
-            settings->store = strcmp(optarg, "shared") == 0   ? STORE_SHARED
-                              : strcmp(optarg, "sqlite") == 0 ? STORE_SQLITE
-                                                              : STORE_BOTH;
+            settings->store = store_named(optarg);
             break;
         case 'w':
             settings->workers = number(optarg);

@@ -94,6 +94,15 @@ static bool blame_a_row(struct server *server, enum fault_kind kind, enum troubl
     return fault_set(fault, kind, "%s", trouble_name(trouble));
 }
 
+/* A store looks at what was decided as it saves, or as it commits. */
+static bool expect_no_refusal(bool ok, const struct fault *fault)
+{
+    if (!ok && (fault->kind == FAULT_CONSTRAINT || fault->kind == FAULT_INTERNAL)) {
+        sim_violation("save", "the store refused what was decided: %s", fault->detail);
+    }
+    return ok;
+}
+
 static bool troubled_save(struct store *store, struct facts *facts, struct fault *fault)
 {
     struct server *server = server_of(store);
@@ -107,13 +116,7 @@ static bool troubled_save(struct store *store, struct facts *facts, struct fault
     if (trouble(TROUBLE_SAVE_CONFLICTS)) {
         return blame_a_row(server, FAULT_CONFLICT, TROUBLE_SAVE_CONFLICTS, fault);
     }
-    if (inner->batch_save(store, facts, fault)) {
-        return true;
-    }
-    if (fault->kind == FAULT_CONSTRAINT || fault->kind == FAULT_INTERNAL) {
-        sim_violation("save", "the store refused what was decided: %s", fault->detail);
-    }
-    return false;
+    return expect_no_refusal(inner->batch_save(store, facts, fault), fault);
 }
 
 /* By the clock that shows the time: one that was set back leaves servers ahead of it for a while. */
@@ -158,8 +161,8 @@ static void note_committed(struct server *server)
 
 static bool lose_commit(struct server *server, bool is_applied, struct fault *fault)
 {
-    struct fault ignored;
-    if (is_applied && inner->batch_commit(server->store, &ignored)) {
+    struct fault unheard;
+    if (is_applied && expect_no_refusal(inner->batch_commit(server->store, &unheard), &unheard)) {
         note_committed(server);
     }
     return fault_set(fault, FAULT_OUTCOME_UNKNOWN, "the answer to COMMIT never came");
@@ -179,7 +182,7 @@ static bool troubled_commit(struct store *store, struct fault *fault)
     if (is_applied || trouble(TROUBLE_COMMIT_LOST_DROPPED)) {
         return lose_commit(server, is_applied, fault);
     }
-    if (!inner->batch_commit(store, fault)) {
+    if (!expect_no_refusal(inner->batch_commit(store, fault), fault)) {
         history("server %d: %s: %s", server->number, fault_kind_name(fault->kind), fault->detail);
         if (++server->conflicts >= CONFLICTS_TO_BLAME_A_ROW) {
             server->set_aside_until_us = world->now_us + SET_ASIDE_US;
