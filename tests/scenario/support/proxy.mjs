@@ -36,9 +36,21 @@ class Messages {
 }
 
 /* Bind: portal, statement, ... each ended by a zero. */
-function isCommit({ type, bytes }) {
+function statementOf({ type, bytes }) {
   const portalEnd = bytes.indexOf(0, 5);
-  return type === 'B' && bytes.toString('latin1', portalEnd + 1, bytes.indexOf(0, portalEnd + 1)) === 'commit';
+  return type === 'B' ? bytes.toString('latin1', portalEnd + 1, bytes.indexOf(0, portalEnd + 1)) : null;
+}
+
+/* Of which message a transaction is committed that tells of something: the server's own housekeeping has no events, and
+ * may come at any time. Sees all that a connection's client sends. */
+function commitWatch() {
+  let hasEvents = false;
+  return (message) => {
+    const statement = statementOf(message);
+    const isCommit = statement === 'commit' && hasEvents;
+    hasEvents = statement === 'insert_events' || (hasEvents && !['begin', 'commit'].includes(statement));
+    return isCommit;
+  };
 }
 
 /* ErrorResponse, as PgBouncer words it. */
@@ -109,7 +121,7 @@ export class Proxy {
     this.freezesNew = false;
   }
 
-  /* Resolves once the next commit has met its fate:
+  /* Resolves once the next commit of a transaction with events has met its fate:
    *   unsent      the connection is cut before it reaches the database
    *   unanswered  the connection is cut when the database has committed and says so
    *   frozen      the connection falls silent when the database has committed and says so
@@ -156,6 +168,7 @@ export class Proxy {
         connection.isFrozen = true;
       },
       bounce: () => client.end(serverCrashed()),
+      isCommit: commitWatch(),
     };
     this.connections.add(connection);
     const forward = (socket) => (message) => {
@@ -190,7 +203,8 @@ export class Proxy {
   }
 
   #fromClient(connection, messages, forward, delay) {
-    const position = this.plan === null || this.plan.owner !== undefined ? -1 : messages.findIndex(isCommit);
+    const commit = messages.map(connection.isCommit).indexOf(true);
+    const position = this.plan === null || this.plan.owner !== undefined ? -1 : commit;
     const fate = position < 0 ? undefined : this.plan.fate;
     const before = fate === 'all late' ? 0 : position;
     if (fate === undefined || ['unanswered', 'frozen', 'bounced'].includes(fate)) {
