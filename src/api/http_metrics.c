@@ -140,8 +140,8 @@ void http_metrics_write(const struct http_metrics *metrics, const struct http_se
     write_value(out, "holdfast_http_connections_total", "counter", "Connections accepted.", stats->connections_total);
     write_value(out, "holdfast_http_requests_in_flight", "gauge", "Requests not yet answered.",
                 stats->requests_in_flight);
-    write_value(out, "holdfast_http_buffered_bytes", "gauge", "Memory that holds requests not yet answered.",
-                stats->buffered_bytes);
+    write_value(out, "holdfast_http_buffered_bytes", "gauge",
+                "Memory that holds requests and the answers not yet written.", stats->buffered_bytes);
 }
 
 void http_metrics_free(struct http_metrics *metrics)

@@ -166,6 +166,7 @@ static void begin_body(struct http_connection *connection, struct text head_byte
     request->path = exchange->head.path;
     request->query = exchange->head.query;
     request->request_id = exchange->head.request_id;
+    exchange_count_bytes(exchange);
     if (!is_good) {
         refuse(connection, refusal);
         return;

@@ -10,7 +10,7 @@
 #include "http/server_state.h"
 
 #define EXCHANGE_ARENA_BYTES 4096
-#define EXCHANGES_FREE_MAX 1024 /* kept for reuse: some 6 MiB */
+#define EXCHANGES_FREE_MAX 1024 /* kept for reuse: some 6 MiB, or 22 where all of them had bodies */
 #define REFUSAL_BODY_MAX 4096
 
 struct exchange *exchange_take(struct http_server *server, struct http_connection *connection)
@@ -48,7 +48,8 @@ static void set_buffered_bytes(struct exchange *exchange, size_t bytes)
 
 void exchange_count_bytes(struct exchange *exchange)
 {
-    set_buffered_bytes(exchange, sizeof(*exchange) + EXCHANGE_ARENA_BYTES + exchange->input.capacity);
+    set_buffered_bytes(exchange, sizeof(*exchange) + arena_bytes(exchange->request.arena) + exchange->input.capacity +
+                                     exchange->reply_body.capacity);
 }
 
 void exchange_drop_body(struct exchange *exchange)
@@ -57,7 +58,6 @@ void exchange_drop_body(struct exchange *exchange)
     if (exchange->input.capacity > HTTP_SMALL_BODY_BYTES) { /* a smaller one's memory is kept for the next request */
         buffer_done(&exchange->input);
         buffer_init(&exchange->input, 0);
-        exchange_count_bytes(exchange);
     }
 }
 
@@ -142,6 +142,7 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
     }
     reply_format(exchange, content_type, headers, header_count, body);
     exchange_drop_body(exchange);
+    exchange_count_bytes(exchange);
     http_connection_reply_ready(exchange->connection, exchange_unsent_bytes(exchange));
 }
 

@@ -61,7 +61,7 @@ struct exchange {
 TAILQ_HEAD(exchange_queue, exchange);
 
 struct exchange *exchange_take(struct http_server *server, struct http_connection *connection);
-/* After `input` has grown: counts what the server holds for the exchange. */
+/* After any of its memory has grown or gone: counts what the server holds for the exchange. */
 void exchange_count_bytes(struct exchange *exchange);
 /* Nobody reads the request's body any more. */
 void exchange_drop_body(struct exchange *exchange);

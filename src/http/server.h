@@ -87,9 +87,9 @@ struct http_server_options {
     size_t connections_max;  /* 10,000 */
     size_t header_bytes_max; /* 16 KiB for the request line and all headers */
     size_t body_bytes_max;   /* 1 MiB */
-    /* 256 MiB for all requests together, from their first byte until they are answered. Past that a body of more than
-     * HTTP_SMALL_BODY_BYTES is refused, and a connection gets one answer before its next request is read: what a client
-     * needs for one small request it always gets. */
+    /* 256 MiB for all requests and their answers together, from a request's first byte until its answer is written; a
+     * stream counts with its head. Past that a body of more than HTTP_SMALL_BODY_BYTES is refused, and a connection gets
+     * one answer before its next request is read: what a client needs for one small request it always gets. */
     size_t buffered_bytes_max;
     size_t pipeline_max;        /* 64 requests of one connection in flight; further bytes wait in the socket */
     int64_t idle_timeout_ms;    /* between requests: 75,000 */
@@ -111,7 +111,7 @@ struct http_server_stats {
     uint64_t connections_total;
     size_t requests_in_flight;
     uint64_t refusals_total;
-    size_t buffered_bytes; /* for requests, see buffered_bytes_max */
+    size_t buffered_bytes; /* for requests and answers, see buffered_bytes_max */
 };
 
 /* Listens on the first address of options->host. Raises the process's limit of open files where connections_max needs it,

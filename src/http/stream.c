@@ -39,6 +39,7 @@ bool http_stream_begin(struct http_request *request, int status, const char *con
     exchange->server->stats.requests_in_flight--;
     reply_format(exchange, content_type, headers, header_count, TEXT_ABSENT);
     exchange_drop_body(exchange);
+    exchange_count_bytes(exchange);
     http_connection_begin_stream(exchange->connection, exchange);
     return true;
 }

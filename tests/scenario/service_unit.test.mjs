@@ -68,6 +68,12 @@ describe('within its unit', SKIP, () => {
     runs('audit', '--database', database);
   });
 
+  test('a setting that is not understood is not tried again for ever', () => {
+    const env = { ...process.env, HOLDFAST_LISTEN: 'nonsense' };
+    const { status } = spawnSync('python3', [SANDBOX, UNIT, PROGRAM, 'serve'], { env });
+    assert.match(readFileSync(UNIT, 'utf8'), new RegExp(`^RestartPreventExitStatus=${status}$`, 'm'));
+  });
+
   test('what it forbids is refused: the filter is at work', () => {
     for (const [line, answer] of [
       ['SystemCallFilter=~@network-io', /Operation not permitted|operation not permitted/],

@@ -141,6 +141,52 @@ static void small_requests_are_served_on_one_at_a_time(void **state)
     close(second);
 }
 
+static void wait_for_buffered(struct test_server *server, size_t least, size_t most)
+{
+    size_t bytes = buffered_by(server);
+    for (int waited = 0; bytes < least || bytes > most; waited++) {
+        assert_true(waited < CLIENT_WAIT_MS);
+        usleep(1000);
+        bytes = buffered_by(server);
+    }
+}
+
+static void heads_count(void **state)
+{
+    struct test_server *server = *state;
+    int client = client_connect(server);
+    for (int i = 0; i < 7; i++) {
+        client_send(client, "GET /hold HTTP/1.1\r\nHost: a\r\nX: ");
+        client_send_bytes(client, filler, 15000);
+        client_send(client, "\r\n\r\n");
+    }
+    wait_for_buffered(server, BUDGET_BYTES, 2 * BUDGET_BYTES);
+    int other = client_connect(server);
+    client_send(other, HOLD);
+    assert_refused(other);
+    server_command(server, COMMAND_RELEASE);
+    assert_served(client, "GET /hold? ");
+    close(client);
+}
+
+static void answers_count_until_they_are_written(void **state)
+{
+    struct test_server *server = *state;
+    const size_t bytes = 20000000; /* more than sockets hold */
+    int client = client_connect(server);
+    client_send(client, "GET /big?20000000 HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_for_buffered(server, bytes, bytes + BUDGET_BYTES);
+    int other = client_connect(server);
+    client_send(other, HOLD);
+    assert_refused(other);
+    other = client_connect(server);
+    client_send(other, SMALL);
+    assert_served(other, "POST /small? hello");
+    close(other);
+    close(client);
+    wait_for_buffered(server, 0, 0);
+}
+
 static void what_a_client_left_behind_is_not_held(void **state)
 {
     struct test_server *server = *state;
@@ -148,17 +194,11 @@ static void what_a_client_left_behind_is_not_held(void **state)
     for (size_t i = 0; i < sizeof(HALVES) / sizeof(HALVES[0]); i++) {
         int client = client_connect(server);
         client_send(client, HALVES[i]);
-        for (int waited = 0; buffered_by(server) == 0; waited++) {
-            assert_true(waited < CLIENT_WAIT_MS);
-            usleep(1000);
-        }
+        wait_for_buffered(server, 1, SIZE_MAX);
         struct linger reset = {.l_onoff = 1};
         setsockopt(client, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         close(client);
-        for (int waited = 0; buffered_by(server) > 0; waited++) {
-            assert_true(waited < CLIENT_WAIT_MS);
-            usleep(1000);
-        }
+        wait_for_buffered(server, 0, 0);
     }
 }
 
@@ -168,6 +208,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_large_body_is_refused_until_there_is_room, fill, stop),
         cmocka_unit_test_setup_teardown(a_body_that_was_begun_before_is_refused_when_it_grows, fill, stop),
         cmocka_unit_test_setup_teardown(small_requests_are_served_on_one_at_a_time, fill, stop),
+        cmocka_unit_test_setup_teardown(heads_count, fill, stop),
+        cmocka_unit_test_setup_teardown(answers_count_until_they_are_written, fill, stop),
         cmocka_unit_test_setup_teardown(what_a_client_left_behind_is_not_held, fill, stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
