@@ -228,9 +228,8 @@ void disk_truncate(struct disk *disk, struct disk_file *file, size_t length)
                   add_change(disk, (struct change){.kind = CHANGE_LENGTH, .file = file, .offset = length}));
 }
 
-/* Takes the changes of one file, or those of names (NULL), off the list. All of them come to the platter, or, where
- * `random` says, half of them. */
-static void write_back(struct disk *disk, const struct disk_file *file, uint64_t *random)
+/* Takes the changes of one file, or those of names (NULL), off the list. Of four of them so many come to the platter. */
+static void write_back(struct disk *disk, const struct disk_file *file, uint64_t kept_of_4, uint64_t *random)
 {
     size_t left = 0;
     for (size_t i = 0; i < disk->change_count; i++) {
@@ -239,7 +238,7 @@ static void write_back(struct disk *disk, const struct disk_file *file, uint64_t
             disk->changes[left++] = *change;
             continue;
         }
-        bool is_kept = random == NULL || disk_random(random, 2) == 0;
+        bool is_kept = kept_of_4 == 4 || disk_random(random, 4) < kept_of_4;
         if (is_kept && change->kind == CHANGE_NAME) {
             disk->platter_files[change->name] = change->file;
         } else if (is_kept) {
@@ -253,26 +252,26 @@ static void write_back(struct disk *disk, const struct disk_file *file, uint64_t
 
 void disk_sync(struct disk *disk, struct disk_file *file)
 {
-    write_back(disk, file, NULL);
+    write_back(disk, file, 4, NULL);
 }
 
 void disk_sync_names(struct disk *disk)
 {
-    write_back(disk, NULL, NULL);
+    write_back(disk, NULL, 4, NULL);
 }
 
 void disk_sync_all(struct disk *disk)
 {
     for (struct disk_file *file = disk->files; file != NULL; file = file->next) {
-        write_back(disk, file, NULL);
+        write_back(disk, file, 4, NULL);
     }
     disk_sync_names(disk);
 }
 
 void disk_fail_sync(struct disk *disk, struct disk_file *file, uint64_t seed)
 {
-    bool has_all = disk_random(&seed, 2) == 0; /* and only its answer went wrong */
-    write_back(disk, file, has_all ? NULL : &seed);
+    static const uint64_t KEPT_OF_4[] = {0, 2, 4}; /* all of them: only the answer went wrong */
+    write_back(disk, file, KEPT_OF_4[disk_random(&seed, 3)], &seed);
 }
 
 uint64_t disk_platter_version(const struct disk *disk)

@@ -34,9 +34,10 @@ void disk_truncate(struct disk *disk, struct disk_file *file, size_t length);
 void disk_sync(struct disk *disk, struct disk_file *file);
 void disk_sync_names(struct disk *disk);
 void disk_sync_all(struct disk *disk);
-/* A sync that fails: some or all of the file's changes are on the platter and the others will never be, though programs still
- * read them; a later sync that succeeds does not know of them. (Where overwriting is not powersafe SQLite pads commits, and
- * relies on a later sync to write the padding's end. Its VFS for Unix says that overwriting is powersafe.) */
+/* A sync that fails: none, some or all of the file's changes are on the platter and the others will never be, though
+ * programs still read them; a later sync that succeeds does not know of them. (Where overwriting is not powersafe SQLite
+ * pads commits, and relies on a later sync to write the padding's end. Its VFS for Unix says that overwriting is
+ * powersafe.) */
 void disk_fail_sync(struct disk *disk, struct disk_file *file, uint64_t seed);
 /* Moves whenever the platter changes. */
 uint64_t disk_platter_version(const struct disk *disk);

@@ -323,6 +323,50 @@ static void steady_reading_does_not_grow_the_log_for_ever(void **state)
     assert_audit_clean(harness);
 }
 
+/* No checkpoint is trusted after a sync that failed, whoever would make it, until the file was closed by all. */
+static void a_log_that_has_to_be_kept_is_kept_by_all(void **state)
+{
+    struct harness *harness = *state;
+    struct store *other;
+    char path[600];
+    bool more;
+    (void)snprintf(path, sizeof(path), "%s-wal", harness->location);
+    (void)make_variant(harness, "a", 1000);
+    harness->store->checkpoint_pages = 1;
+    harness->store->checkpoint_idle_pages = 1;
+    harness->store->gate_pages = 1;
+    assert_true(store_lock_writing(harness->store, &harness->fault));
+    store_note_checkpoint(harness->store, SQLITE_IOERR_FSYNC);
+    store_unlock_writing(harness->store);
+
+    assert_false(harness->ops->maintain(harness->store, true, &more, &harness->fault));
+    assert_non_null(strstr(harness->fault.detail, "start again"));
+    for (int i = 0; i < 10; i++) {
+        assert_ok(harness, try_to_place(harness));
+        assert_ok(harness, harness->ops->maintain(harness->store, i % 2 == 0, &more, &harness->fault));
+        assert_int_equal(harness->store->gate_closed_until_us, 0); /* reads go on */
+    }
+    assert_int_equal(harness->store->copied_pages, 0);
+    int64_t log_pages = harness->store->log_pages;
+
+    assert_ok(harness, open_at(harness, harness->location, false, false, &other));
+    assert_false(harness->ops->maintain(other, true, &more, &harness->fault));
+    harness->ops->close(other);
+    assert_ok(harness, try_to_place(harness));
+    assert_true(harness->store->log_pages > log_pages); /* it did not begin again */
+
+    harness->ops->reader_close(harness->reader);
+    harness->ops->close(harness->store);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_ok(harness, open_at(harness, harness->location, false, false, &harness->store));
+    assert_ok(harness, harness->ops->maintain(harness->store, true, &more, &harness->fault));
+    harness->ops->close(harness->store);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_ok(harness, open_at(harness, harness->location, false, false, &harness->store));
+    assert_ok(harness, harness->ops->reader_open(harness->store, &harness->reader, &harness->fault));
+    assert_audit_clean(harness);
+}
+
 static void closing_leaves_one_file_and_its_lock(void **state)
 {
     struct harness *harness = *state;
@@ -601,6 +645,7 @@ int main(void)
         WITH_STORE(a_read_only_database_is_unavailable),
         WITH_STORE(a_read_has_a_time_limit),
         WITH_STORE(steady_reading_does_not_grow_the_log_for_ever),
+        WITH_STORE(a_log_that_has_to_be_kept_is_kept_by_all),
         WITH_STORE(closing_leaves_one_file_and_its_lock),
         WITH_STORE(old_idempotency_keys_are_forgotten),
         WITH_STORE(what_was_committed_survives_a_crash),

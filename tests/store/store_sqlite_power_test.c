@@ -16,6 +16,7 @@
 
 #include "harness.h"
 #include "sqlite_files.h"
+#include "store/sqlite/file_lock.h"
 #include "store/sqlite/sqlite_internal.h"
 #include "store/sqlite/sqlite_store.h"
 
@@ -49,6 +50,7 @@ struct sweep {
     size_t seeds;  /* of a thorough one: of each kind of loss; 0: it is short */
 
     char location[512];
+    char location_after[512]; /* a loss of power */
     struct rush rush;
     struct shop_content contents[STEPS_MAX + 1]; /* before each step, and at the end */
     size_t points;
@@ -134,13 +136,37 @@ static void reap_all(struct sweep *sweep)
     }
 }
 
-/* Locks of files are shared with the process that this one comes from: what is opened from now on is elsewhere. */
-static void move_out(struct sweep *sweep)
+static void make_folder(const struct sweep *sweep, const char *ending, char ret_location[512])
 {
     char folder[560];
-    (void)snprintf(folder, sizeof(folder), "%s.%d", sweep->location, (int)getpid());
+    (void)snprintf(folder, sizeof(folder), "%s.%d%s", sweep->location, (int)getpid(), ending);
     (void)mkdir(folder, 0700);
-    (void)snprintf(sweep->rush.location, sizeof(sweep->rush.location), "%.400s/shop.db", folder);
+    (void)snprintf(ret_location, 512, "%.400s/shop.db", folder);
+}
+
+static void remove_folder(const char *location)
+{
+    char path[600];
+    (void)snprintf(path, sizeof(path), "%s-lock", location);
+    (void)unlink(path);
+    *strrchr(path, '/') = '\0';
+    (void)rmdir(path);
+}
+
+/* Locks of files are shared with the process that this one comes from, and outlast the power of this disk: what is opened
+ * from now on is elsewhere, and what is opened after a loss of power elsewhere again. */
+static void move_out(struct sweep *sweep)
+{
+    make_folder(sweep, "", sweep->rush.location);
+    make_folder(sweep, ".after", sweep->location_after);
+    if (sweep->rush.store != NULL) {
+        struct fault fault;
+        int file;
+        assert_true(file_lock_open(sweep->rush.location, &file, &fault));
+        assert_true(dup2(file, sweep->rush.store->lock_file) >= 0);
+        file_lock_close(file);
+        assert_true(file_lock_share(sweep->rush.store->lock_file, FILE_LOCK_OPEN, 0));
+    }
 }
 
 /* True in the new process, in which the present call goes wrong. */
@@ -225,11 +251,8 @@ static void end_process(const struct sweep *sweep, size_t step, bool ok, const s
                                                                 : "error",
                       sweep->trial.lasts ? ", lasting" : "", why->text);
     }
-    char path[600];
-    (void)snprintf(path, sizeof(path), "%s-lock", sweep->rush.location);
-    (void)unlink(path);
-    *strrchr(path, '/') = '\0';
-    (void)rmdir(path);
+    remove_folder(sweep->rush.location);
+    remove_folder(sweep->location_after);
     (void)fflush(NULL);
     _exit(ok ? 0 : 1);
 }
@@ -247,8 +270,8 @@ static bool check_losses(struct sweep *sweep, const struct planned_loss *losses,
     power_vfs_ask(NULL, NULL); /* the disk that comes back is well */
     for (size_t i = 0; i < count; i++) {
         struct why found;
-        if (!shop_check(disk_lose_power(sweep->rush.disk, losses[i].loss, losses[i].seed), sweep->rush.location, now_ms,
-                        expected, sweep->seeds > 0 || sweep->points % 8 == 0, &found)) {
+        if (!shop_check(disk_lose_power(sweep->rush.disk, losses[i].loss, losses[i].seed), sweep->location_after,
+                        now_ms, expected, sweep->seeds > 0 || sweep->points % 8 == 0, &found)) {
             return why_set(why, "%s (seed %llu): %s", DISK_LOSS_NAMES[losses[i].loss],
                            (unsigned long long)losses[i].seed, found.text);
         }
@@ -352,6 +375,22 @@ static bool check_recovery(struct sweep *sweep, size_t step, bool is_answered, s
            (!rush_asks_for_restart(&sweep->rush) || check_restart(sweep, last, why));
 }
 
+/* An `audit`, or a worker, that comes where the store asks for a restart: it knows of no failure of its own. */
+static bool another_comes_and_goes(struct sweep *sweep, struct why *why)
+{
+    const struct store_options options = {.location = sweep->rush.location, .create = true, .unix_ms = harness_clock};
+    struct store *other;
+    struct fault fault;
+    bool more;
+    sweep->is_well = true;
+    if (!SQLITE_STORE.open(&options, &other, &fault)) {
+        return why_set(why, "another cannot open it: %s", fault.detail);
+    }
+    bool is_told = !SQLITE_STORE.maintain(other, true, &more, &fault) && strstr(fault.detail, "start again") != NULL;
+    SQLITE_STORE.close(other);
+    return is_told || why_set(why, "another is not told of a failed sync");
+}
+
 static bool check_faulty(struct sweep *sweep, size_t step, bool is_answered, struct why *why)
 {
     bool ok = true;
@@ -359,9 +398,12 @@ static bool check_faulty(struct sweep *sweep, size_t step, bool is_answered, str
     if (!is_answered) {
         is_answered = try_again(sweep, step, &is_open, &ok, why);
     }
+    size_t losses = sweep->seeds > 0 ? AFTER_A_FAULT_COUNT : 1;
+    struct shop_expected expected = expected_of(sweep, step, !is_answered, is_answered || is_open);
     return ok && check_live(sweep, expected_of(sweep, step, !is_answered, is_answered), why) &&
-           check_losses(sweep, AFTER_A_FAULT, sweep->seeds > 0 ? AFTER_A_FAULT_COUNT : 1,
-                        expected_of(sweep, step, !is_answered, is_answered || is_open), why) &&
+           check_losses(sweep, AFTER_A_FAULT, losses, expected, why) &&
+           (!rush_asks_for_restart(&sweep->rush) ||
+            (another_comes_and_goes(sweep, why) && check_losses(sweep, AFTER_A_FAULT, losses, expected, why))) &&
            check_recovery(sweep, step, is_answered, why);
 }
 

@@ -104,7 +104,9 @@ bool connection_open(const char *path, int open_flags, struct connection *ret_co
         return false;
     }
     (void)sqlite3_busy_timeout(database, BUSY_TIMEOUT_MS);
+    /* Checkpoints are made by the store, which knows when they may be. */
     (void)sqlite3_wal_autocheckpoint(database, 0);
+    (void)sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_progress_handler(database, DEADLINE_CHECK_STEPS, is_past_deadline, ret_connection);
     ret_connection->database = database;
     return true;

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,11 +49,11 @@ bool file_lock_try(int file, enum file_lock_byte byte)
     return set_lock(file, byte, F_WRLCK);
 }
 
-bool file_lock_wait(int file, enum file_lock_byte byte, int64_t wait_ms)
+static bool wait_for_lock(int file, enum file_lock_byte byte, short type, int64_t wait_ms)
 {
     const struct timespec pause = {.tv_nsec = 500000};
     int64_t end_us = clock_monotonic_us() + wait_ms * 1000;
-    while (!file_lock_try(file, byte)) {
+    while (!set_lock(file, byte, type)) {
         if (clock_monotonic_us() >= end_us) {
             return false;
         }
@@ -61,8 +62,34 @@ bool file_lock_wait(int file, enum file_lock_byte byte, int64_t wait_ms)
     return true;
 }
 
+bool file_lock_wait(int file, enum file_lock_byte byte, int64_t wait_ms)
+{
+    return wait_for_lock(file, byte, F_WRLCK, wait_ms);
+}
+
+bool file_lock_share(int file, enum file_lock_byte byte, int64_t wait_ms)
+{
+    return wait_for_lock(file, byte, F_RDLCK, wait_ms);
+}
+
 void file_lock_release(int file, enum file_lock_byte byte)
 {
     bool released = set_lock(file, byte, F_UNLCK);
     assert(released);
+}
+
+void file_lock_set_mark(int file)
+{
+    (void)!ftruncate(file, 1); /* whoever sees the failure that it tells of remembers it as well */
+}
+
+void file_lock_clear_mark(int file)
+{
+    (void)!ftruncate(file, 0);
+}
+
+bool file_lock_has_mark(int file)
+{
+    struct stat status;
+    return fstat(file, &status) == 0 && status.st_size > 0;
 }

@@ -9,6 +9,7 @@
 #define GATE_HOLD_US INT64_C(1000000)   /* how long new reads may be held: most reads inside end far sooner */
 #define GATE_PAUSE_US INT64_C(10000000) /* before it is tried again, where some read was longer */
 #define RECALL_ROWS 10000
+#define KEPT_LOG_PAUSE_US INT64_C(60000000) /* between two warnings that the log grows */
 
 /* ?1: now; ?2: how far the clock was ahead, or how many. Jobs for whose time nobody asked: it was that at which they were
  * queued, or the end of a pause. */
@@ -26,18 +27,18 @@ static const char RECALL_NOTICES[] = "UPDATE payment_notices SET expires_at = ex
  *
  * What a checkpoint copied that readers cut short SQLite counts as copied, and leaves it to a later one to sync. Where that
  * sync fails the system may have dropped these pages, the next sync succeeds all the same (so does Linux), and the log
- * would start again over their only copy. It is kept from then on; whoever opens the database when nobody has it open
- * any more copies all of it again. */
+ * would start again over their only copy. It is kept from then on, by every process that has the database open (see
+ * store_keeps_log); whoever opens it when nobody has it open any more copies all of it again. */
 static bool checkpoint(struct store *store, struct fault *fault)
 {
     int log_pages;
     int copied_pages;
-    if (store->keeps_log) {
+    if (store_keeps_log(store)) {
         return true;
     }
     int code =
         sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_PASSIVE, &log_pages, &copied_pages);
-    store->keeps_log = code == SQLITE_IOERR_FSYNC;
+    store_note_checkpoint(store, code);
     if ((code & 0xff) == SQLITE_BUSY) {
         return true; /* another process is at it */
     }
@@ -67,7 +68,8 @@ static bool checkpoint_if_due(struct store *store, bool idle, struct fault *faul
 static bool close_gate_if_due(struct store *store, int64_t now_us)
 {
     int64_t log_pages = atomic_load_explicit(&store->log_pages, memory_order_relaxed);
-    if (log_pages < store->gate_pages || log_pages == store->copied_pages || now_us < store->gate_next_us) {
+    if (log_pages < store->gate_pages || log_pages == store->copied_pages || now_us < store->gate_next_us ||
+        store->keeps_log) {
         return false;
     }
     store->gate_closed_until_us = now_us + GATE_HOLD_US;
@@ -204,6 +206,19 @@ static bool recount_if_due(struct store *store, struct fault *fault)
     return true;
 }
 
+static bool warn_of_kept_log(struct store *store, struct fault *fault)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (!store->keeps_log || now_us < store->kept_log_warning_us) {
+        return true;
+    }
+    store->kept_log_warning_us = now_us + KEPT_LOG_PAUSE_US;
+    return fault_set(fault, FAULT_UNAVAILABLE,
+                     "the disk failed to sync %s, and its log grows from now on: look at the disk, stop all that have "
+                     "it open, and start again",
+                     store->path);
+}
+
 bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault)
 {
     bool more = false;
@@ -214,10 +229,5 @@ bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct faul
         return false;
     }
     *ret_more = more;
-    return !store->keeps_log ||
-           fault_set(
-               fault, FAULT_UNAVAILABLE,
-               "the disk failed to sync %s, and its log grows from now on: look at the disk, stop all that have it "
-               "open, and start again",
-               store->path);
+    return warn_of_kept_log(store, fault);
 }

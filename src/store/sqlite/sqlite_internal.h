@@ -33,9 +33,10 @@ struct store {
     struct connection writer;
     bool ready; /* the schema was seen to be this program's */
     bool in_batch;
-    bool keeps_log;         /* a sync failed over a checkpoint: none is trusted any more */
-    int64_t now_ms;         /* the last `now` given out */
-    int64_t clock_ahead_ms; /* the clock was so far ahead, and what it put off is to be recalled; 0: it was not */
+    bool keeps_log;              /* a sync failed over a checkpoint: none is trusted any more, see store_keeps_log */
+    int64_t kept_log_warning_us; /* not again before */
+    int64_t now_ms;              /* the last `now` given out */
+    int64_t clock_ahead_ms;      /* the clock was so far ahead, and what it put off is to be recalled; 0: it was not */
     struct variant_cache *variants;
     int64_t data_version;         /* moves when another process has written: what the cache knows is old then */
     bool recount_holds;           /* because another process wrote */
@@ -73,6 +74,10 @@ struct reader {
 MUST_USE bool store_lock_writing(struct store *store, struct fault *fault); /* waits, bounded */
 MUST_USE bool store_try_lock_writing(struct store *store);
 void store_unlock_writing(struct store *store);
+/* Under the write lock: whether a checkpoint's sync has failed, here or in another process, since the database was opened
+ * by somebody who was alone. No checkpoint may be made then, and the log not be removed. */
+bool store_keeps_log(struct store *store);
+void store_note_checkpoint(struct store *store, int code); /* SQLite's: of a checkpoint that was made */
 /* A read is one short transaction: begin (which may wait at the gate), any statements, end. */
 MUST_USE bool read_begin(struct reader *reader, struct fault *fault);
 void read_end(struct reader *reader);

@@ -20,6 +20,7 @@
 #define READER_CACHE_BYTES (2 * MEBIBYTE)
 #define READ_TIMEOUT_MS 5000
 #define WRITE_LOCK_WAIT_MS 5000
+#define OPEN_LOCK_WAIT_MS 5000
 #define IDEMPOTENCY_MS (INT64_C(24) * 60 * 60 * 1000)
 
 /* Writing over an old log is about four times cheaper than growing one, so the file is kept at the size that it has
@@ -98,6 +99,14 @@ static bool claim(struct store *store, bool serve, struct fault *fault)
         return fault_set(fault, FAULT_UNAVAILABLE,
                          "another process serves %s already: stop it first, or serve another database", store->path);
     }
+    if (file_lock_try(store->lock_file, FILE_LOCK_OPEN)) {
+        file_lock_clear_mark(store->lock_file); /* nobody else has it open: the whole log is copied anew */
+    }
+    if (!file_lock_share(store->lock_file, FILE_LOCK_OPEN, OPEN_LOCK_WAIT_MS)) {
+        return fault_set(fault, FAULT_UNAVAILABLE, "another process has been opening %s for %d s", store->path,
+                         OPEN_LOCK_WAIT_MS / 1000);
+    }
+    store->keeps_log = file_lock_has_mark(store->lock_file);
     return true;
 }
 
@@ -143,16 +152,13 @@ static void sqlite_close(struct store *store)
         return;
     }
     assert(!store->in_batch);
-    /* Closing the last connection copies the log into the database and removes it. Where another process writes for so
-     * long, it will do that itself. */
-    if (!file_lock_wait(store->lock_file, FILE_LOCK_WRITE, WRITE_LOCK_WAIT_MS)) {
-        (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    } else {
+    /* Where another process writes for so long, it will do this itself. */
+    if (file_lock_wait(store->lock_file, FILE_LOCK_WRITE, WRITE_LOCK_WAIT_MS) && !store_keeps_log(store)) {
         (void)sqlite3_busy_timeout(store->writer.database, 0);
-        if (store->keeps_log || sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE,
-                                                          NULL, NULL) == SQLITE_IOERR_FSYNC) {
-            (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        }
+        store_note_checkpoint(
+            store, sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
+        /* Whoever closes last removes the log. */
+        (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, store->keeps_log, NULL);
     }
     store_free(store);
 }
@@ -172,6 +178,20 @@ bool store_lock_writing(struct store *store, struct fault *fault)
 void store_unlock_writing(struct store *store)
 {
     file_lock_release(store->lock_file, FILE_LOCK_WRITE);
+}
+
+bool store_keeps_log(struct store *store)
+{
+    store->keeps_log = store->keeps_log || file_lock_has_mark(store->lock_file);
+    return store->keeps_log;
+}
+
+void store_note_checkpoint(struct store *store, int code)
+{
+    if (code == SQLITE_IOERR_FSYNC) {
+        store->keeps_log = true;
+        file_lock_set_mark(store->lock_file);
+    }
 }
 
 static void sqlite_batch_rollback(struct store *store)
@@ -274,7 +294,6 @@ static bool sqlite_reader_open(struct store *store, struct reader **ret_reader, 
         free(reader);
         return false;
     }
-    (void)sqlite3_db_config(reader->connection.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     if (!connection_configure(&reader->connection, READER_CACHE_BYTES, fault) ||
         !connection_run_script(&reader->connection, "PRAGMA query_only = ON", fault)) {
         connection_close(&reader->connection);

@@ -82,7 +82,6 @@ bool sqlite_watch_start(struct store *store, void (*changed)(void *context, int6
         free(watch);
         return false;
     }
-    (void)sqlite3_db_config(watch->connection.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     pthread_mutex_init(&watch->mutex, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
