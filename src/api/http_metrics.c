@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "api/routes.h"
+#include "base/log.h"
 #include "base/metrics.h"
 
 /* The statuses that there are; anything else would be counted under the last. */
@@ -142,6 +143,8 @@ void http_metrics_write(const struct http_metrics *metrics, const struct http_se
                 stats->requests_in_flight);
     write_value(out, "holdfast_http_buffered_bytes", "gauge",
                 "Memory that holds requests and the answers not yet written.", stats->buffered_bytes);
+    write_value(out, "holdfast_log_lines_dropped_total", "counter",
+                "Log lines dropped since whoever reads the log took no more.", (uint64_t)log_dropped_lines());
 }
 
 void http_metrics_free(struct http_metrics *metrics)

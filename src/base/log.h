@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/attributes.h"
 #include "base/json_writer.h"
@@ -12,6 +13,10 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 void log_set_level(enum log_level level);
+/* From here on nobody waits for whoever reads the log: where standard error takes nothing more, lines are dropped and
+ * counted, and the count is logged when it does again. A server must not stop because its log's reader has. */
+void log_drop_when_stalled(void);
+int64_t log_dropped_lines(void);
 MUST_USE bool log_level_parse(const char *name, enum log_level *ret_level);
 bool log_enabled(enum log_level level);
 

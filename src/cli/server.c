@@ -326,6 +326,22 @@ static void check_drain(uv_timer_t *timer)
     }
 }
 
+/* Whoever routes by /readyz has had its time. */
+static void drain(uv_timer_t *timer)
+{
+    struct server *server = timer->data;
+    server->drain_until_us = clock_monotonic_us() + server->settings->drain_seconds * 1000000;
+    if (server->runner != NULL) { /* a little earlier, so that what is handed back is written */
+        job_runner_drain(server->runner, server->drain_until_us - server->settings->drain_seconds * 1000000 / 5);
+    }
+    if (server->http == NULL) {
+        server->is_drained = true;
+    } else {
+        http_server_drain(server->http, on_drained, server);
+    }
+    uv_timer_start(timer, check_drain, 0, DRAIN_CHECK_MS);
+}
+
 static void begin_drain(uv_signal_t *handle, int signal_number)
 {
     struct server *server = handle->data;
@@ -338,17 +354,11 @@ static void begin_drain(uv_signal_t *handle, int signal_number)
     sigaction(SIGTERM, &at_once, NULL);
     sigaction(SIGINT, &at_once, NULL);
 
-    server->drain_until_us = clock_monotonic_us() + server->settings->drain_seconds * 1000000;
-    if (server->runner != NULL) { /* a little earlier, so that what is handed back is written */
-        job_runner_drain(server->runner, server->drain_until_us - server->settings->drain_seconds * 1000000 / 5);
-    }
-    if (server->http == NULL) {
-        server->is_drained = true;
-    } else {
+    if (server->api != NULL) {
         api_set_draining(server->api);
-        http_server_drain(server->http, on_drained, server);
     }
-    uv_timer_start(&server->drain_check, check_drain, 0, DRAIN_CHECK_MS);
+    uint64_t delay_ms = server->http == NULL ? 0 : (uint64_t)server->settings->drain_delay_seconds * 1000;
+    uv_timer_start(&server->drain_check, drain, delay_ms, 0);
 }
 
 static void start_loop(struct server *server)
@@ -488,5 +498,6 @@ int server_run(enum server_role role, const struct server_settings *settings)
         return EXIT_FAILED;
     }
     log_set_level(level);
+    log_drop_when_stalled();
     return run(&server);
 }

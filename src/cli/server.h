@@ -19,6 +19,7 @@ struct server_settings {
     bool insecure;
     int64_t max_hold_seconds;
     int64_t drain_seconds;
+    int64_t drain_delay_seconds;
     const char *log_level;
     bool log_requests;
     int64_t queue_max;

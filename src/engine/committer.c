@@ -1,5 +1,6 @@
 #include "engine/committer.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -56,6 +57,7 @@ struct committer {
     int64_t maintain_not_before_us;
     bool more_maintenance;
     int64_t failure_log_us;   /* when a failed batch was last logged */
+    int64_t failing_since_us; /* where failed_us is set */
     int64_t set_aside_log_us; /* not logged again before */
     struct skipped skipped;
 
@@ -319,6 +321,23 @@ static void tell_others(struct committer *committer, const struct batch_run *run
     }
 }
 
+static void note_success(struct committer *committer)
+{
+    if (atomic_exchange(&committer->failed_us, 0) != 0) {
+        log_message(LOG_INFO, "store_recovered", "it takes writes again, after %" PRId64 " s",
+                    (clock_monotonic_us() - committer->failing_since_us) / 1000000);
+    }
+}
+
+static void log_locked_rows(struct committer *committer, const struct fault *fault)
+{
+    int64_t now_us = clock_monotonic_us();
+    if (now_us - committer->failure_log_us >= FAILURE_LOG_US) {
+        committer->failure_log_us = now_us;
+        log_message(LOG_WARN, "rows_locked", "what needs them is refused: %s", fault->detail);
+    }
+}
+
 /* One transaction over these commands, planned again as long as versions move under it. */
 static bool run_once(struct committer *committer, struct batch_run *run, struct fault *fault)
 {
@@ -327,7 +346,7 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
         run->arena = batch->arena;
         if (batch_run(run, fault)) {
             if (run->changed) {
-                atomic_store(&committer->failed_us, 0);
+                note_success(committer);
                 look_next_due(committer);
                 tell_others(committer, run);
             }
@@ -340,7 +359,10 @@ static bool run_once(struct committer *committer, struct batch_run *run, struct 
         if (replans == REPLANS_MAX || (fault->kind != FAULT_CONFLICT && !may_skip)) {
             return false;
         }
-        run->skip_locked = run->skip_locked || may_skip;
+        if (may_skip) {
+            run->skip_locked = true;
+            log_locked_rows(committer, fault);
+        }
         counter_add(&committer->options.metrics->batches_replanned, 1);
     }
 }
@@ -361,7 +383,9 @@ static void note_failure(struct committer *committer, size_t commands, size_t ti
     }
     if (!may_be_one_row(fault->kind)) {
         committer->sweep_not_before_us = now_us + SWEEP_PAUSE_US;
-        atomic_store(&committer->failed_us, now_us);
+        if (atomic_exchange(&committer->failed_us, now_us) == 0) {
+            committer->failing_since_us = now_us;
+        }
     }
 }
 

@@ -42,6 +42,8 @@ describe('a row that somebody keeps locked', () => {
       timed(() => shop.post('/v1/orders', order('c-3', { [hot]: 1 }), 201)),
     ]);
     assert.ok(both.ms < 2000 && other.ms < 2000, `${both.ms} and ${other.ms} ms`);
+    const told = shop.server.log.find(({ event }) => event === 'rows_locked');
+    assert.match(told?.message ?? '', /lock timeout/);
     await session.tell('COMMIT;');
     await session.close();
     await until('the overdue hold is released', async () => (await shop.stock(cold)) === '10 on hand, 0 reserved');

@@ -80,6 +80,55 @@ describe('stopping', () => {
       assert.equal((await shop.server.ended()).status, 0);
     }));
 
+  test('with --drain-delay it serves on meanwhile, and says that it is not ready', () =>
+    withShop(
+      async (shop) => {
+        const sku = await shop.sells(10);
+        const started = Date.now();
+        shop.server.signal('SIGTERM');
+        await until('it says so', async () => (await shop.send('GET', '/readyz')).body.code === 'draining');
+        const wire = await Wire.open(shop.server.port); /* a new connection */
+        wire.send('GET /healthz HTTP/1.1\r\nHost: shop\r\n\r\n');
+        assert.equal((await wire.answer()).status, 200);
+        await shop.places({ [sku]: 1 });
+        assert.equal((await shop.server.ended()).status, 0);
+        const took = Date.now() - started;
+        assert.ok(took >= 1900 && took < 6000, `took ${took} ms`);
+        wire.close();
+      },
+      { parameters: ['--drain-delay', '2'] },
+    ));
+
+  test('and before that, where nobody reads its log, it serves on and can be stopped', () =>
+    withShop(
+      async (shop) => {
+        const { stderr } = shop.server.process;
+        stderr.pause();
+        for (let i = 0; i < 4000; i += 1) {
+          await shop.get('/v1/events?limit=1');
+        }
+        const { text } = await shop.get('/metrics');
+        assert.match(text, /^holdfast_log_lines_dropped_total [1-9]/m);
+        stderr.resume();
+        await until('the reader is told', async () => {
+          await shop.get('/v1/events?limit=1');
+          return shop.server.log.some(({ event }) => event === 'log_lines_dropped');
+        });
+        assert.ok(shop.server.log.every(({ event }) => event !== 'not_json'));
+        stderr.pause();
+        for (let i = 0; i < 4000; i += 1) {
+          await shop.get('/v1/events?limit=1');
+        }
+        const ended = new Promise((resolve) => {
+          shop.server.process.once('exit', resolve);
+        });
+        shop.server.signal('SIGTERM');
+        assert.equal(await ended, 0);
+        stderr.resume();
+      },
+      { parameters: ['--log-requests'] },
+    ));
+
   test('a client that never finishes is not waited for longer than --drain-seconds', () =>
     withShop(
       async (shop) => {

@@ -1,4 +1,5 @@
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -63,6 +64,55 @@ static void a_line_is_one_json_object(void **state)
     assert_ptr_equal(strchr(output, '\n'), output + strlen(output) - 1);
 }
 
+static const char *next_line(const char **text)
+{
+    static char line[8192];
+    const char *end = strchr(*text, '\n');
+    assert_non_null(end);
+    (void)snprintf(line, sizeof(line), "%.*s", (int)(end - *text), *text);
+    *text = end + 1;
+    return line;
+}
+
+/* For the rest of the process: it is the last test. */
+static void nobody_waits_for_a_reader_that_has_stalled(void **state)
+{
+    (void)state;
+    char message[4096]; /* with the rest of its line more than is written in one piece */
+    int64_t said = 0;
+    memset(message, 'x', sizeof(message));
+    message[sizeof(message) - 1] = '\0';
+    log_drop_when_stalled();
+    for (int i = 0; i < 500; i++) {
+        log_message(LOG_INFO, "said", "%s", message); /* a pipe holds 64 KiB */
+    }
+    int64_t dropped = log_dropped_lines();
+    assert_in_range(dropped, 400, 499);
+
+    char *text = captured;
+    ssize_t got = read(read_end, text, sizeof(captured) - 1);
+    assert_true(got > 0);
+    log_message(LOG_INFO, "said", "it reads again");
+    assert_int_equal(log_dropped_lines(), dropped);
+    static char rest[sizeof(captured)];
+    memcpy(rest, captured, (size_t)got);
+    const char *end = capture_read();
+    (void)snprintf(rest + got, sizeof(rest) - (size_t)got, "%s", end);
+
+    const char *at = rest;
+    char expected[64];
+    (void)snprintf(expected, sizeof(expected), "\"event\":\"log_lines_dropped\",\"count\":%d}", (int)dropped);
+    bool is_told = false;
+    while (*at != '\0') {
+        const char *line = next_line(&at);
+        assert_memory_equal(line, "{\"time\"", 7); /* also behind one of which the end was dropped */
+        is_told = is_told || strstr(line, expected) != NULL;
+        said += strstr(line, "\"said\"") != NULL && line[strlen(line) - 1] == '}';
+    }
+    assert_true(is_told);
+    assert_int_equal(said, 500 - dropped + 1);
+}
+
 static void lines_below_the_level_are_not_written(void **state)
 {
     (void)state;
@@ -120,6 +170,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_line_too_long_keeps_its_head_and_stays_json, capture_begin, capture_end),
         cmocka_unit_test_setup_teardown(a_message_in_foreign_bytes_stays_utf8, capture_begin, capture_end),
         cmocka_unit_test(level_names_are_parsed),
+        cmocka_unit_test_setup_teardown(nobody_waits_for_a_reader_that_has_stalled, capture_begin, capture_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
