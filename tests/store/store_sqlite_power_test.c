@@ -386,6 +386,7 @@ static bool another_comes_and_goes(struct sweep *sweep, struct why *why)
     if (!SQLITE_STORE.open(&options, &other, &fault)) {
         return why_set(why, "another cannot open it: %s", fault.detail);
     }
+    other->prune_round_at_ms = INT64_MAX; /* the shop's content stays as it is */
     bool is_told = !SQLITE_STORE.maintain(other, true, &more, &fault) && strstr(fault.detail, "start again") != NULL;
     SQLITE_STORE.close(other);
     return is_told || why_set(why, "another is not told of a failed sync");
