@@ -28,7 +28,7 @@ static const char RECALL_NOTICES[] = "UPDATE payment_notices SET expires_at = ex
  * What a checkpoint copied that readers cut short SQLite counts as copied, and leaves it to a later one to sync. Where that
  * sync fails the system may have dropped these pages, the next sync succeeds all the same (so does Linux), and the log
  * would start again over their only copy. It is kept from then on, by every process that has the database open (see
- * store_keeps_log); whoever opens it when nobody has it open any more copies all of it again. */
+ * store_keeps_log); whoever opens it when nobody has it open any more copies all of it again (docs/decisions/0008). */
 static bool checkpoint(struct store *store, struct fault *fault)
 {
     int log_pages;
