@@ -249,16 +249,33 @@ static size_t body_length(struct text head, struct text rest, bool is_head_reque
     return is_head_request ? 0 : read_number(head, "\r\nContent-Length: ", 0);
 }
 
-/* Each request once and in order, then a refusal or nothing. The output ends with a NUL behind it. */
-static void check_answers(struct text output)
+/* Those that come between answers: whether they do depends on the pieces that the request came in. */
+static void cut_interim_answers(struct buffer *output, size_t at)
 {
+    static const char INTERIM[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    const size_t length = sizeof(INTERIM) - 1;
+    while (output->length - at >= length && memcmp(output->bytes + at, INTERIM, length) == 0) {
+        output->length -= length;
+        memmove(output->bytes + at, output->bytes + at + length, output->length - at);
+        output->bytes[output->length] = '\0';
+    }
+}
+
+/* Each request once and in order, then a refusal or nothing. Interim answers are cut out. */
+static void check_answers(struct buffer *output)
+{
+    size_t at = 0;
     size_t sequence = 0;
     size_t refusals = 0;
-    while (output.length > 0) {
-        const char *end = memmem(output.bytes, output.length, "\r\n\r\n", 4);
-        assert(end != NULL && memcmp(output.bytes, "HTTP/1.1 ", 9) == 0);
-        struct text head = {output.bytes, (size_t)(end + 4 - output.bytes)};
-        struct text rest = {end + 4, output.length - head.length};
+    buffer_append_char(output, '\0'); /* behind the text, for whoever reads numbers */
+    output->length--;
+    for (cut_interim_answers(output, at); at < output->length; cut_interim_answers(output, at)) {
+        const char *begin = output->bytes + at;
+        size_t left = output->length - at;
+        const char *end = memmem(begin, left, "\r\n\r\n", 4);
+        assert(end != NULL && memcmp(begin, "HTTP/1.1 ", 9) == 0);
+        struct text head = {begin, (size_t)(end + 4 - begin)};
+        struct text rest = {end + 4, left - head.length};
         size_t number = read_number(head, "\r\nX-Sequence: ", 0);
         if (number == 0) { /* a refusal: without its body where a HEAD request was refused */
             refusals++;
@@ -268,24 +285,10 @@ static void check_answers(struct text output)
         assert(number == ++sequence && number <= run.handled);
         size_t length = body_length(head, rest, run.methods_are_head[number - 1]);
         assert(length <= rest.length);
-        output = (struct text){rest.bytes + length, rest.length - length};
-        assert(output.length == 0 || memmem(head.bytes, head.length, "Connection: close", 17) == NULL);
+        assert(length == rest.length || memmem(head.bytes, head.length, "Connection: close", 17) == NULL);
+        at += head.length + length;
     }
     assert(sequence == run.handled && refusals == run.refused && refusals <= 1);
-}
-
-/* Interim answers depend on the pieces that the request came in. A client may have sent this text, and get it back: it is
- * cut from that as well, in both runs. */
-static void cut_interim_answers(struct buffer *output)
-{
-    static const char INTERIM[] = "HTTP/1.1 100 Continue\r\n\r\n";
-    size_t length = sizeof(INTERIM) - 1;
-    char *found = output->bytes;
-    while (output->length > 0 &&
-           (found = memmem(found, output->length - (size_t)(found - output->bytes), INTERIM, length)) != NULL) {
-        output->length -= length;
-        memmove(found, found + length, output->length - (size_t)(found - output->bytes));
-    }
 }
 
 /* ---- The two runs ---- */
@@ -492,20 +495,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     run_whole(bytes);
     check_end();
-    cut_interim_answers(fake_uv_output());
-    buffer_append_char(fake_uv_output(), '\0');
+    check_answers(fake_uv_output());
     struct buffer requests = run.requests;
     struct buffer answers = *fake_uv_output();
     buffer_init(&run.requests, 0);
     buffer_init(fake_uv_output(), 0);
-    check_answers((struct text){answers.bytes, answers.length - 1});
     end_run();
 
     bool ok = run_steps(steps, bytes, piece_max, false);
     assert(ok);
     check_end();
-    cut_interim_answers(fake_uv_output());
-    buffer_append_char(fake_uv_output(), '\0');
+    check_answers(fake_uv_output());
     assert(text_equal(buffer_text(&requests), buffer_text(&run.requests)));
     assert(text_equal(buffer_text(&answers), buffer_text(fake_uv_output())));
     end_run();
