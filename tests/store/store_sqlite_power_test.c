@@ -383,7 +383,7 @@ static bool another_comes_and_goes(struct sweep *sweep, struct why *why)
     struct fault fault;
     bool more;
     sweep->is_well = true;
-    if (!SQLITE_STORE.open(&options, &other, &fault)) {
+    if (!SQLITE_STORE.open(&options, &other, &fault) || !store_get_ready(other, &fault)) {
         return why_set(why, "another cannot open it: %s", fault.detail);
     }
     other->prune_round_at_ms = INT64_MAX; /* the shop's content stays as it is */
