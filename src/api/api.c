@@ -341,7 +341,9 @@ void api_answered(const struct http_request *request, int status, size_t body_by
 {
     struct api *api = context;
     const struct call *call = request->context; /* NULL where the server refused by itself */
-    api->unsent_bytes -= call == NULL ? 0 : call->reply_bytes;
+    if (call != NULL) {
+        *call->unsent_bytes -= call->reply_bytes;
+    }
     double seconds = (double)(clock_monotonic_us() - request->received_us) / 1e6;
     bool is_stream = call != NULL && call->is_stream; /* whose length says nothing of how fast anything is */
     http_metrics_count(api->http_metrics, request->route, status, is_stream ? -1 : seconds);

@@ -43,7 +43,10 @@ struct api {
     /* Large answers are bounded together, since a client may be slow to take them: past CALL_UNSENT_BYTES_MAX a list, a
      * batch of orders or the API's description is answered 503 busy; a list past LISTS_PENDING_MAX, too. */
     size_t lists_pending;
-    size_t unsent_bytes; /* of answers that a connection has not taken yet */
+    /* Of large answers that their connections have not taken yet. Nobody needs a key for the metrics: who asks for them
+     * and does not read must not keep others from anything else. */
+    size_t unsent_bytes;
+    size_t unsent_metrics_bytes;
     bool draining;
     int64_t failures_second; /* of the monotonic clock: when failures_logged began to count */
     int failures_logged;

@@ -17,6 +17,7 @@ struct call *call_new(struct api *api, struct http_request *request, struct text
     call->request = request;
     request->context = call;
     call->parameter = parameter;
+    call->unsent_bytes = &api->unsent_bytes;
     field_errors_init(&call->errors, request->arena);
     buffer_init(&call->body, REPLY_BODY_BYTES_MAX);
     return call;
@@ -52,6 +53,19 @@ static void add_header(struct http_header *headers, size_t *count, const char *n
     }
 }
 
+/* Decided again when the answer is there: many may have been on their way when it was asked for. */
+static bool is_one_too_many(const struct call *call)
+{
+    return call->read != NULL && call->body.length > CALL_LARGE_REPLY_BYTES &&
+           *call->unsent_bytes >= CALL_UNSENT_BYTES_MAX;
+}
+
+void call_reserve_reply(struct call *call, size_t bytes)
+{
+    *call->unsent_bytes += bytes - call->reply_bytes;
+    call->reply_bytes = bytes;
+}
+
 void call_send(struct call *call)
 {
     struct arena *arena = call->request->arena;
@@ -59,6 +73,9 @@ void call_send(struct call *call)
         call->version = 0;
         call->location = TEXT_ABSENT;
         call_set_problem(call, PROBLEM_REPLY_TOO_LARGE, TEXT_ABSENT);
+    } else if (is_one_too_many(call)) {
+        call->version = 0;
+        call_set_outcome(call, OUTCOME_BUSY);
     }
     struct http_header headers[6];
     size_t count = 0;
@@ -75,8 +92,7 @@ void call_send(struct call *call)
         add_header(headers, &count, "Retry-After", TEXT_LITERAL("1"));
     }
     assert(count <= sizeof(headers) / sizeof(headers[0]));
-    call->reply_bytes = call->body.length;
-    call->api->unsent_bytes += call->reply_bytes;
+    call_reserve_reply(call, call->body.length > CALL_LARGE_REPLY_BYTES ? call->body.length : 0);
     http_reply_take(call->request, call->status, call->content_type, headers, count, &call->body);
 }
 
@@ -102,9 +118,9 @@ bool call_refuse_errors(struct call *call)
     return true;
 }
 
-bool call_refuse_large(struct call *call, size_t unsent_bytes_max)
+bool call_refuse_large(struct call *call)
 {
-    if (call->api->unsent_bytes < unsent_bytes_max) {
+    if (*call->unsent_bytes < CALL_UNSENT_BYTES_MAX) {
         return false;
     }
     call_refuse_outcome(call, OUTCOME_BUSY);

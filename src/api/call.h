@@ -43,11 +43,13 @@ struct call {
     void (*proceed)(struct call *call);
     int64_t last_sequence; /* read for `proceed` */
     bool is_stream;        /* answered as long as its client likes: its time is no latency */
-    size_t reply_bytes;    /* counted in api->unsent_bytes until the answer was handed over */
+    size_t reply_bytes;    /* counted in *unsent_bytes until the answer was handed over */
+    size_t *unsent_bytes;  /* of which kind the answer is */
 };
 
-/* Of answers that no connection has taken yet: past that nothing large is answered. */
+/* Of large answers that no connection has taken yet: past that no other is begun, and none that was read is sent. */
 #define CALL_UNSENT_BYTES_MAX ((size_t)64 * 1024 * 1024)
+#define CALL_LARGE_REPLY_BYTES ((size_t)16 * 1024)
 
 struct call *call_new(struct api *api, struct http_request *request, struct text parameter);
 
@@ -64,7 +66,9 @@ void call_refuse_outcome(struct call *call, enum outcome_code code);
 MUST_USE bool call_refuse_errors(struct call *call);
 
 /* 503 busy and true where clients are slow to take so much already: for answers that may be large. */
-MUST_USE bool call_refuse_large(struct call *call, size_t unsent_bytes_max);
+MUST_USE bool call_refuse_large(struct call *call);
+/* Counts so much of an answer that has to be given, however large it becomes. */
+void call_reserve_reply(struct call *call, size_t bytes);
 
 /* The path's parameter. False: it is no id or no SKU, so there is no such resource, and the call was answered so (or
  * with the errors gathered until here). */

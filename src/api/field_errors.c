@@ -7,12 +7,12 @@
 #include "base/buffer.h"
 
 #define FIELD_BYTES_MAX 512
-#define NAME_BYTES_MAX 128 /* of one name that the client made up */
+#define NAME_BYTES_MAX 64 /* of one name that the client made up */
 #define DETAIL_BYTES_MAX 256
 
 void field_errors_init(struct field_errors *errors, struct arena *arena)
 {
-    *errors = (struct field_errors){.arena = arena};
+    *errors = (struct field_errors){.arena = arena, .count_max = FIELD_ERRORS_MAX};
 }
 
 /* At most `max` bytes, cut between characters. */
@@ -49,7 +49,7 @@ static void __attribute__((format(printf, 4, 0)))
 add(struct field_errors *errors, struct text field, const char *code, const char *format, va_list arguments)
 {
     if (errors->items == NULL) {
-        errors->items = arena_array(errors->arena, FIELD_ERRORS_MAX, sizeof(*errors->items));
+        errors->items = arena_array(errors->arena, errors->count_max, sizeof(*errors->items));
     }
     char detail[DETAIL_BYTES_MAX];
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
@@ -61,7 +61,7 @@ add(struct field_errors *errors, struct text field, const char *code, const char
 void field_errors_add(struct field_errors *errors, const struct field_place *place, const char *code,
                       const char *format, ...)
 {
-    if (errors->count == FIELD_ERRORS_MAX) {
+    if (errors->count == errors->count_max) {
         return;
     }
     struct buffer field;
@@ -76,7 +76,7 @@ void field_errors_add(struct field_errors *errors, const struct field_place *pla
 
 void field_errors_add_named(struct field_errors *errors, struct text name, const char *code, const char *format, ...)
 {
-    if (errors->count == FIELD_ERRORS_MAX) {
+    if (errors->count == errors->count_max) {
         return;
     }
     va_list arguments;

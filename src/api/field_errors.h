@@ -45,6 +45,7 @@ struct field_errors {
     struct arena *arena;
     struct field_error *items; /* NULL until the first */
     size_t count;
+    size_t count_max; /* FIELD_ERRORS_MAX, or fewer */
 };
 
 void field_errors_init(struct field_errors *errors, struct arena *arena);

@@ -307,6 +307,8 @@ static bool metadata_is_good(json_t *object, const struct field_place *place, st
         } else if (json_string_length(value) > METADATA_VALUE_BYTES_MAX) {
             field_errors_add(errors, &member, FIELD_INVALID_LENGTH, "Must be at most %d bytes.",
                              METADATA_VALUE_BYTES_MAX);
+        } else if (memchr(json_string_value(value), '\0', json_string_length(value)) != NULL) {
+            field_errors_add(errors, &member, FIELD_INVALID_VALUE, "Must not contain U+0000.");
         }
     }
     return errors->count == errors_before;

@@ -52,9 +52,9 @@ static void write_gauge(struct buffer *out, const char *name, const char *help, 
 
 void metrics_handle(struct call *call)
 {
-    const struct api *api = call->api;
-    /* Who looks at a server in trouble must see more than those who made it. */
-    if (call_refuse_errors(call) || call_refuse_large(call, 2 * CALL_UNSENT_BYTES_MAX)) {
+    struct api *api = call->api;
+    call->unsent_bytes = &api->unsent_metrics_bytes;
+    if (call_refuse_errors(call) || call_refuse_large(call)) {
         return;
     }
     call->status = 200;
@@ -77,11 +77,7 @@ void metrics_handle(struct call *call)
 
 void openapi_handle(struct call *call)
 {
-    if (call_refuse_errors(call) || call_refuse_large(call, CALL_UNSENT_BYTES_MAX)) {
-        return;
+    if (!call_refuse_errors(call)) {
+        http_reply_constant(call->request, 200, "application/json", (struct text){OPENAPI_JSON, OPENAPI_JSON_LENGTH});
     }
-    call->status = 200;
-    call->content_type = "application/json";
-    buffer_append(&call->body, OPENAPI_JSON, OPENAPI_JSON_LENGTH);
-    call_send(call);
 }

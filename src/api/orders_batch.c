@@ -4,6 +4,9 @@
 #include "api/resources.h"
 #include "domain/limits.h"
 
+/* Enough to mend one by; a batch of nothing but errors is not many times as large as it was. */
+#define MEMBER_ERRORS_MAX 8
+
 /* A member is the same request where its meaning is, however it was spelt or wherever in a batch it stood. The prefix
  * keeps it apart from whole requests: those begin with a method. */
 static void take_fingerprint(struct call *call, const struct json_t *value, struct idempotency *idempotency)
@@ -20,6 +23,7 @@ static void read_member(struct call *call, const struct json_t *value, struct pl
 {
     struct field_errors errors;
     field_errors_init(&errors, call->request->arena);
+    errors.count_max = MEMBER_ERRORS_MAX;
     struct json_fields fields;
     json_fields_begin(&fields, value, NULL, &errors);
     order_input_read(&fields, call->api->options.hold_seconds_max, &member->order);
@@ -61,7 +65,8 @@ void order_batch_handle(struct call *call)
         batch->members = members;
     }
     json_fields_end(&fields);
-    if (call->errors.count > 0 || !call_refuse_large(call, CALL_UNSENT_BYTES_MAX)) {
+    if (call->errors.count > 0 || !call_refuse_large(call)) {
+        call_reserve_reply(call, call->request->body.length); /* it is about as large */
         call_submit_command(call);
     }
 }

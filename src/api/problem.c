@@ -46,7 +46,7 @@ static const struct problem_row REFUSALS[] = {
                                       "Send a Content-Length, or Transfer-Encoding: chunked."},
     [HTTP_REFUSAL_TOO_MANY_CONNECTIONS] = {503, "too_many_connections", "Too many connections are open.",
                                            "Try again in a moment, and reuse connections."},
-    [HTTP_REFUSAL_OVERLOADED] = {503, "overloaded", "The server holds too many requests to take one of this size.",
+    [HTTP_REFUSAL_OVERLOADED] = {503, "overloaded", "The server holds too much to take a request of this size.",
                                  "The connection was closed; nothing was changed. Try again in a moment."},
     [HTTP_REFUSAL_VERSION] = {505, "http_version_not_supported", "The HTTP version is not supported.",
                               "Use HTTP/1.1 or HTTP/1.0."},

@@ -84,7 +84,7 @@ static bool has_room(const struct http_connection *connection)
     const struct http_server *server = connection->server;
     return connection->state == CONNECTION_OPEN &&
            connection->exchange_count < (is_overloaded(server) ? 1 : server->options.pipeline_max) &&
-           connection->unsent_bytes <= UNSENT_BYTES_MAX;
+           connection->heavy_count < HTTP_HEAVY_MAX && connection->unsent_bytes <= UNSENT_BYTES_MAX;
 }
 
 static void stop_reading(struct http_connection *connection)
@@ -138,17 +138,23 @@ static void dispatch(struct http_connection *connection)
     if (request->request_id.bytes == NULL) {
         request->request_id = server_make_request_id(server, request->arena);
     }
+    exchange->is_heavy = request->method <= HTTP_METHOD_HEAD || request->body.length > HTTP_SMALL_BODY_BYTES;
+    connection->heavy_count += exchange->is_heavy;
     server->stats.requests_in_flight++;
     server->options.handle(request, server->options.context);
+    if (TAILQ_LAST(&connection->exchanges, exchange_queue) == exchange) { /* it is still there */
+        exchange_count_bytes(exchange);
+    }
 }
 
-/* Whether a body of that length has to be refused, now. */
-static bool refuse_overload(struct http_connection *connection, uint64_t length)
+/* Whether a request with so much of a head or body has to be refused, now. */
+static bool refuse_overload(struct http_connection *connection, uint64_t head_bytes, uint64_t body_bytes)
 {
-    if (length <= HTTP_SMALL_BODY_BYTES || !is_overloaded(connection->server)) {
+    bool is_small = head_bytes <= HTTP_SMALL_HEAD_BYTES && body_bytes <= HTTP_SMALL_BODY_BYTES;
+    if (is_small || !is_overloaded(connection->server)) {
         return false;
     }
-    refuse(connection, (struct refusal){HTTP_REFUSAL_OVERLOADED, "no room for the body"});
+    refuse(connection, (struct refusal){HTTP_REFUSAL_OVERLOADED, "no room for a request of that size"});
     return true;
 }
 
@@ -175,7 +181,7 @@ static void begin_body(struct http_connection *connection, struct text head_byte
         refuse(connection, (struct refusal){HTTP_REFUSAL_BODY_TOO_LARGE, "body too large"});
         return;
     }
-    if (refuse_overload(connection, exchange->head.content_length)) {
+    if (refuse_overload(connection, head_bytes.length, exchange->head.content_length)) {
         return;
     }
     if (exchange->head.content_length == 0 && !exchange->head.chunked) {
@@ -215,6 +221,7 @@ static size_t receive_head(struct http_connection *connection, struct text input
             buffer_append(&exchange->input, input.bytes, input.length);
         }
         exchange_count_bytes(exchange);
+        (void)refuse_overload(connection, exchange->input.length, 0);
         return input.length;
     default:
         refuse(connection, refusal);
@@ -226,7 +233,8 @@ static size_t receive_body(struct http_connection *connection, struct text input
 {
     struct exchange *exchange = connection->incoming;
     connection->owes_continue = false;
-    if (refuse_overload(connection, exchange->head.chunked ? exchange->input.length : exchange->head.content_length)) {
+    if (refuse_overload(connection, 0,
+                        exchange->head.chunked ? exchange->input.length : exchange->head.content_length)) {
         return input.length;
     }
     if (!exchange->head.chunked) {

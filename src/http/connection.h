@@ -43,6 +43,7 @@ struct http_connection {
     struct exchange *incoming;       /* being received; NULL between requests */
     struct exchange_queue exchanges; /* received, in order: with the handler, or answered and unwritten */
     size_t exchange_count;           /* in that queue */
+    size_t heavy_count;              /* of those that are with the handler */
     size_t unsent_bytes;             /* of its answered ones */
     char *leftover;                  /* bytes that were read and for which there was no room */
     size_t leftover_length;

@@ -33,6 +33,7 @@ struct exchange *exchange_take(struct http_server *server, struct http_connectio
     exchange->scan = (struct head_scan){0};
     exchange->head = (struct http_head){.method = HTTP_METHOD_OTHER};
     exchange->keep_alive = false;
+    exchange->is_heavy = false;
     memset(exchange->unsent, 0, sizeof(exchange->unsent));
     exchange->is_stream = false;
     exchange_count_bytes(exchange);
@@ -125,7 +126,7 @@ void exchange_stream_taken(struct exchange *exchange)
 }
 
 void exchange_answer(struct exchange *exchange, int status, const char *content_type, const struct http_header *headers,
-                     size_t header_count, struct text body)
+                     size_t header_count, struct text body, bool stays)
 {
     struct http_server *server = exchange->server;
     bool was_handled = exchange->phase == EXCHANGE_HANDLED;
@@ -140,9 +141,10 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
         }
         return;
     }
-    reply_format(exchange, content_type, headers, header_count, body);
+    reply_format(exchange, content_type, headers, header_count, body, stays);
     exchange_drop_body(exchange);
     exchange_count_bytes(exchange);
+    exchange->connection->heavy_count -= exchange->is_heavy;
     http_connection_reply_ready(exchange->connection, exchange_unsent_bytes(exchange));
 }
 
@@ -151,7 +153,14 @@ void http_reply(struct http_request *request, int status, const char *content_ty
 {
     struct exchange *exchange = (struct exchange *)request;
     assert(exchange->phase == EXCHANGE_HANDLED);
-    exchange_answer(exchange, status, content_type, headers, header_count, body);
+    exchange_answer(exchange, status, content_type, headers, header_count, body, false);
+}
+
+void http_reply_constant(struct http_request *request, int status, const char *content_type, struct text body)
+{
+    struct exchange *exchange = (struct exchange *)request;
+    assert(exchange->phase == EXCHANGE_HANDLED);
+    exchange_answer(exchange, status, content_type, NULL, 0, body, true);
 }
 
 void http_reply_take(struct http_request *request, int status, const char *content_type,
@@ -161,7 +170,7 @@ void http_reply_take(struct http_request *request, int status, const char *conte
     assert(exchange->phase == EXCHANGE_HANDLED && !body->overflowed);
     exchange->reply_body = *body;
     buffer_init(body, body->max);
-    exchange_answer(exchange, status, content_type, headers, header_count, buffer_text(&exchange->reply_body));
+    exchange_answer(exchange, status, content_type, headers, header_count, buffer_text(&exchange->reply_body), true);
 }
 
 void exchange_refuse(struct exchange *exchange, struct refusal refusal)
@@ -179,7 +188,7 @@ void exchange_refuse(struct exchange *exchange, struct refusal refusal)
                                         server->options.context);
     const struct http_header retry = {"Retry-After", TEXT_LITERAL("1")};
     exchange_answer(exchange, status, "application/problem+json", &retry, status == 503 ? 1 : 0,
-                    buffer_text(&exchange->reply_body));
+                    buffer_text(&exchange->reply_body), true);
 }
 
 static const struct http_head *head_of(const struct http_request *request)

@@ -40,6 +40,7 @@ struct exchange {
     struct http_head head;
     struct chunk_decoder chunks;
     size_t buffered_bytes; /* of the server's, for this one */
+    bool is_heavy;         /* its answer may be large, or its body is */
     bool keep_alive;       /* after this reply */
 
     /* the reply */
@@ -67,9 +68,10 @@ void exchange_count_bytes(struct exchange *exchange);
 void exchange_drop_body(struct exchange *exchange);
 /* After the reply was written or can never be: tells the owner of the server, and frees. */
 void exchange_finish(struct exchange *exchange);
-/* An answer is known: hands it to the connection, or ends the exchange where the client has gone. */
+/* An answer is known: hands it to the connection, or ends the exchange where the client has gone. `stays`: the body lasts
+ * as long as the exchange, and need not be copied. */
 void exchange_answer(struct exchange *exchange, int status, const char *content_type, const struct http_header *headers,
-                     size_t header_count, struct text body);
+                     size_t header_count, struct text body, bool stays);
 /* Its connection has no more use for it. What is with a handler stays until the handler answers. */
 void exchange_detach(struct exchange *exchange, enum http_stream_end why);
 size_t exchange_unsent_bytes(const struct exchange *exchange);

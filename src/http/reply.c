@@ -111,13 +111,12 @@ static size_t head_bytes_max(struct text content_type, const struct http_header 
 }
 
 void reply_format(struct exchange *exchange, const char *content_type, const struct http_header *headers,
-                  size_t header_count, struct text body)
+                  size_t header_count, struct text body, bool stays)
 {
     int status = exchange->status;
     bool has_content = status != 204 && status != 304;
     bool sends_body = has_content && !exchange->is_stream && exchange->request.method != HTTP_METHOD_HEAD;
-    bool is_taken = body.bytes != NULL && body.bytes == exchange->reply_body.bytes;
-    bool is_copied = sends_body && (!is_taken || body.length <= REPLY_BODY_COPIED_MAX);
+    bool is_copied = sends_body && (!stays || body.length <= REPLY_BODY_COPIED_MAX);
     struct text type = text_from_c(content_type);
 
     size_t bytes_max = head_bytes_max(type, headers, header_count) + (is_copied ? body.length : 0);
@@ -150,6 +149,6 @@ void reply_format(struct exchange *exchange, const char *content_type, const str
 
     exchange->unsent[0] = uv_buf_init(reply, (unsigned)(at - reply));
     if (sends_body && !is_copied) {
-        exchange->unsent[1] = uv_buf_init(exchange->reply_body.bytes, (unsigned)body.length);
+        exchange->unsent[1] = uv_buf_init((char *)(uintptr_t)body.bytes, (unsigned)body.length); /* only read */
     }
 }

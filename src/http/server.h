@@ -21,7 +21,7 @@
 #include "http/header.h"
 
 enum http_method {
-    HTTP_METHOD_GET,
+    HTTP_METHOD_GET, /* first those that ask */
     HTTP_METHOD_HEAD,
     HTTP_METHOD_POST,
     HTTP_METHOD_PATCH,
@@ -33,6 +33,8 @@ enum http_method {
 
 #define HTTP_REQUEST_ID_MAX 64
 #define HTTP_SMALL_BODY_BYTES ((size_t)16384)
+#define HTTP_SMALL_HEAD_BYTES ((size_t)4096)
+#define HTTP_HEAVY_MAX 4
 
 struct http_server;
 
@@ -58,13 +60,15 @@ struct text http_request_header(const struct http_request *request, const char *
 /* How often the header was sent: a credential or key sent twice is refused by the caller. */
 size_t http_request_header_count(const struct http_request *request, const char *name);
 
-/* Answers, exactly once per request, now or later, always on the loop thread. `body` is copied (or taken, with
- * http_reply_take: the buffer's memory moves to the server and *body is left empty). A HEAD request gets the headers
+/* Answers, exactly once per request, now or later, always on the loop thread. `body` is copied; or taken, with
+ * http_reply_take: the buffer's memory moves to the server and *body is left empty; or stays where it is, with
+ * http_reply_constant: it lasts as long as the server. A HEAD request gets the headers
  * and no body. Content-Length, Date, Connection and X-Request-Id are added here. content_type NULL: none. */
 void http_reply(struct http_request *request, int status, const char *content_type, const struct http_header *headers,
                 size_t header_count, struct text body);
 void http_reply_take(struct http_request *request, int status, const char *content_type,
                      const struct http_header *headers, size_t header_count, struct buffer *body);
+void http_reply_constant(struct http_request *request, int status, const char *content_type, struct text body);
 
 /* What the server itself refuses (it never reaches the handler); the callee writes the problem body. The connection
  * closes behind each. */
@@ -88,10 +92,13 @@ struct http_server_options {
     size_t header_bytes_max; /* 16 KiB for the request line and all headers */
     size_t body_bytes_max;   /* 1 MiB */
     /* 256 MiB for all requests and their answers together, from a request's first byte until its answer is written; a
-     * stream counts with its head. Past that a body of more than HTTP_SMALL_BODY_BYTES is refused, and a connection gets
-     * one answer before its next request is read: what a client needs for one small request it always gets. */
+     * stream counts with its head. Past that a body of more than HTTP_SMALL_BODY_BYTES or a head of more than
+     * HTTP_SMALL_HEAD_BYTES is refused, and a connection gets one answer before its next request is read: what a client
+     * needs for one small request it always gets. */
     size_t buffered_bytes_max;
-    size_t pipeline_max;        /* 64 requests of one connection in flight; further bytes wait in the socket */
+    /* 64 requests of one connection in flight, of which HTTP_HEAVY_MAX may be a GET or HEAD, or have a large body; further bytes
+     * wait in the socket. */
+    size_t pipeline_max;
     int64_t idle_timeout_ms;    /* between requests: 75,000 */
     int64_t request_timeout_ms; /* first byte to last byte of a request: 15,000 */
     int64_t write_timeout_ms;   /* a reply that the client does not read: 15,000 */

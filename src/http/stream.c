@@ -27,7 +27,7 @@ bool http_stream_begin(struct http_request *request, int status, const char *con
     assert(exchange->phase == EXCHANGE_HANDLED);
     exchange->is_stream = true;
     if (exchange->connection == NULL || request->method == HTTP_METHOD_HEAD) {
-        exchange_answer(exchange, status, content_type, headers, header_count, TEXT_ABSENT);
+        exchange_answer(exchange, status, content_type, headers, header_count, TEXT_ABSENT, false);
         return false;
     }
     exchange->phase = EXCHANGE_STREAMING;
@@ -37,7 +37,7 @@ bool http_stream_begin(struct http_request *request, int status, const char *con
     exchange->stream_owner = owner;
     exchange->stream_context = context;
     exchange->server->stats.requests_in_flight--;
-    reply_format(exchange, content_type, headers, header_count, TEXT_ABSENT);
+    reply_format(exchange, content_type, headers, header_count, TEXT_ABSENT, false);
     exchange_drop_body(exchange);
     exchange_count_bytes(exchange);
     http_connection_begin_stream(exchange->connection, exchange);

@@ -131,8 +131,21 @@ describe('a flood', ONLY_SQLITE, () => {
   });
 
   test('of clients that ask for much and read nothing', async () => {
-    for (const path of ['/openapi.json', '/metrics']) {
+    const variants = Array.from({ length: 1000 }, (_, i) => ({ sku: `large-${i}`, title: 'x'.repeat(200), price: { amount: 1, currency: 'EUR' } }));
+    const { body } = await shop.post('/v1/products', { title: 'large', variants }, 201);
+    const unknown = `/healthz?${'%01&'.repeat(3000)}`;
+    for (const path of ['/openapi.json', '/metrics', `/v1/products/${body.product_id}`, unknown]) {
       await flood(900, 'hold', { repeated: get(path), times: 64 });
+    }
+  });
+
+  test('of clients without a key that read nothing: who has one asks for lists, and sends batches', async () => {
+    for (const path of ['/openapi.json', '/metrics']) {
+      await flood(900, 'hold', { repeated: get(path), times: 4 }, async () => {
+        const { body } = await shop.get('/v1/orders?limit=100');
+        assert.equal(body.data.length, 100);
+        await shop.post('/v1/orders/batch', batchOf(10), 200);
+      });
     }
   });
 

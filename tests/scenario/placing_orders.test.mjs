@@ -263,6 +263,7 @@ describe('placing orders', () => {
       { ['k'.repeat(41)]: 'v' },
       { '': 'v' },
       { k: 'v'.repeat(501) },
+      { k: 'a\u0000b' },
       { k: 7 },
       { k: null },
       { k: { deep: 'v' } },

@@ -83,6 +83,9 @@ static void a_wrong_field_is_named_with_its_path(void **state)
     assert_error("{\"customer_id\":\"c\"," ITEMS ",\"hold_seconds\":3601}", "hold_seconds", FIELD_OUT_OF_RANGE);
     assert_error("{\"customer_id\":\"c\"," ITEMS ",\"hold_seconds\":true}", "hold_seconds", FIELD_INVALID_TYPE);
     assert_error("{\"customer_id\":\"c\"," ITEMS ",\"metadata\":{\"a\":1}}", "metadata.a", FIELD_INVALID_TYPE);
+    /* PostgreSQL's jsonb has no place for it: one such order would fail its whole batch. */
+    assert_error("{\"customer_id\":\"c\"," ITEMS ",\"metadata\":{\"a\":\"x\\u0000\"}}", "metadata.a",
+                 FIELD_INVALID_VALUE);
     assert_error("{\"customer_id\":\"c\"," ITEMS ",\"metadata\":[]}", "metadata", FIELD_INVALID_TYPE);
     assert_error("{\"customer_id\":\"c\"," ITEMS ",\"metadata\":{\"\":\"\"}}", "metadata.", FIELD_INVALID_LENGTH);
     assert_error("[]", "", FIELD_INVALID_TYPE);

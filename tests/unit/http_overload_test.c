@@ -156,7 +156,7 @@ static void heads_count(void **state)
     struct test_server *server = *state;
     int client = client_connect(server);
     for (int i = 0; i < 7; i++) {
-        client_send(client, "GET /hold HTTP/1.1\r\nHost: a\r\nX: ");
+        client_send(client, "DELETE /hold HTTP/1.1\r\nHost: a\r\nX: ");
         client_send_bytes(client, filler, 15000);
         client_send(client, "\r\n\r\n");
     }
@@ -165,7 +165,51 @@ static void heads_count(void **state)
     client_send(other, HOLD);
     assert_refused(other);
     server_command(server, COMMAND_RELEASE);
-    assert_served(client, "GET /hold? ");
+    assert_served(client, "DELETE /hold? ");
+    close(client);
+}
+
+static void large_heads_are_refused_until_there_is_room(void **state)
+{
+    struct test_server *server = *state;
+    int first = client_holding(server);
+    int second = client_holding(server);
+    wait_for(&server->held_count, 2);
+    static const char *const ENDS[] = {"\r\n\r\n", ""}; /* a whole head, and one that is being sent */
+    for (size_t i = 0; i < sizeof(ENDS) / sizeof(ENDS[0]); i++) {
+        int client = client_connect(server);
+        client_send(client, "GET /small HTTP/1.1\r\nHost: a\r\nX: ");
+        client_send_bytes(client, filler, 5000);
+        client_send(client, ENDS[i]);
+        assert_refused(client);
+    }
+    int client = client_connect(server);
+    client_send(client, "GET /small HTTP/1.1\r\nHost: a\r\nX: ");
+    client_send_bytes(client, filler, 4000);
+    client_send(client, "\r\n\r\n");
+    assert_served(client, "GET /small? ");
+    close(client);
+    close(first);
+    close(second);
+}
+
+/* What may have a large answer is begun a few at a time, room or none. */
+static void a_connection_has_few_large_answers_on_their_way(void **state)
+{
+    struct test_server *server = *state;
+    int client = client_connect(server);
+    for (int i = 0; i < 7; i++) {
+        client_send(client, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    wait_for(&server->held_count, HTTP_HEAVY_MAX);
+    usleep(50000);
+    assert_int_equal(server->held_count, HTTP_HEAVY_MAX);
+    server_command(server, COMMAND_RELEASE);
+    wait_for(&server->held_count, 7 - HTTP_HEAVY_MAX);
+    server_command(server, COMMAND_RELEASE);
+    for (int i = 0; i < 7; i++) {
+        assert_served(client, "GET /hold? ");
+    }
     close(client);
 }
 
@@ -209,6 +253,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_body_that_was_begun_before_is_refused_when_it_grows, fill, stop),
         cmocka_unit_test_setup_teardown(small_requests_are_served_on_one_at_a_time, fill, stop),
         cmocka_unit_test_setup_teardown(heads_count, fill, stop),
+        cmocka_unit_test_setup_teardown(large_heads_are_refused_until_there_is_room, fill, stop),
+        cmocka_unit_test_setup_teardown(a_connection_has_few_large_answers_on_their_way, fill, stop),
         cmocka_unit_test_setup_teardown(answers_count_until_they_are_written, fill, stop),
         cmocka_unit_test_setup_teardown(what_a_client_left_behind_is_not_held, fill, stop),
     };
