@@ -293,6 +293,14 @@ void http_reply_take(struct http_request *request, int status, const char *conte
     buffer_init(body, body->max);
 }
 
+void http_reply_constant(struct http_request *request, int status, const char *content_type, struct text body)
+{
+    struct buffer copy;
+    buffer_init(&copy, body.length);
+    buffer_append_text(&copy, body);
+    http_reply_take(request, status, content_type, NULL, 0, &copy);
+}
+
 struct http_server_stats http_server_stats(const struct http_server *server)
 {
     (void)server;
