@@ -65,6 +65,8 @@ TAILQ_HEAD(connection_dirty_list, http_connection);
 
 void http_connection_accept(struct http_server *server);
 bool http_connection_is_idle(const struct http_connection *connection); /* closing it would lose no reply */
+/* It is looked at before the loop sleeps. */
+void http_connection_mark_dirty(struct http_connection *connection);
 /* More is to be written: so many bytes of its exchanges. */
 void http_connection_reply_ready(struct http_connection *connection, size_t bytes);
 /* Makes the exchange the connection's last: what is received behind it is dropped, and goes unanswered. */

@@ -42,6 +42,16 @@ struct http_server {
     char read_buffer[SERVER_READ_BYTES]; /* one read at a time on one loop: idle connections need none of their own */
 };
 
+static inline uv_stream_t *connection_stream(struct http_connection *connection)
+{
+    return (uv_stream_t *)&connection->tcp;
+}
+
+static inline int64_t connection_now_ms(const struct http_connection *connection)
+{
+    return (int64_t)uv_now(connection->server->loop);
+}
+
 struct text server_make_request_id(struct http_server *server, struct arena *arena);
 /* After a connection or a request has ended: completes a drain or frees the server where it was the last. */
 void server_release_if_done(struct http_server *server);
