@@ -192,6 +192,7 @@ void call_submit_command(struct call *call)
         take_fingerprint(call);
     }
     call->command.context = call;
+    http_request_count_memory(call->request);
     struct api *api = call->api;
     if (committer_submit(api->committer, &call->command)) {
         api->calls_pending++;

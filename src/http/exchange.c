@@ -148,6 +148,11 @@ void exchange_answer(struct exchange *exchange, int status, const char *content_
     http_connection_reply_ready(exchange->connection, exchange_unsent_bytes(exchange));
 }
 
+void http_request_count_memory(struct http_request *request)
+{
+    exchange_count_bytes((struct exchange *)request);
+}
+
 void http_reply(struct http_request *request, int status, const char *content_type, const struct http_header *headers,
                 size_t header_count, struct text body)
 {

@@ -81,9 +81,6 @@ static void dispatch(struct http_connection *connection)
     connection->heavy_count += exchange->is_heavy;
     server->stats.requests_in_flight++;
     server->options.handle(request, server->options.context);
-    if (TAILQ_LAST(&connection->exchanges, exchange_queue) == exchange) { /* it is still there */
-        exchange_count_bytes(exchange);
-    }
 }
 
 /* Whether a request with so much of a head or body has to be refused, now. */

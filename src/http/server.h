@@ -60,6 +60,10 @@ struct text http_request_header(const struct http_request *request, const char *
 /* How often the header was sent: a credential or key sent twice is refused by the caller. */
 size_t http_request_header_count(const struct http_request *request, const char *name);
 
+/* What was put into the request's arena counts towards buffered_bytes_max from here: for a handler that keeps much, before
+ * it hands the request to another thread. */
+void http_request_count_memory(struct http_request *request);
+
 /* Answers, exactly once per request, now or later, always on the loop thread. `body` is copied; or taken, with
  * http_reply_take: the buffer's memory moves to the server and *body is left empty; or stays where it is, with
  * http_reply_constant: it lasts as long as the server. A HEAD request gets the headers

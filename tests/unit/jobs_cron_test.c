@@ -373,8 +373,9 @@ static void random_expression(unsigned *seed, char fields[5][64])
 static unsigned compare_with_plain_search(char fields[5][64], const char *zone, int64_t first_minute,
                                           int64_t last_minute)
 {
-    char expression[CRON_EXPRESSION_BYTES_MAX];
-    snprintf(expression, sizeof(expression), "%s %s %s %s %s", fields[0], fields[1], fields[2], fields[3], fields[4]);
+    char expression[5 * 64];
+    snprintf(expression, sizeof(expression), "%.63s %.63s %.63s %.63s %.63s", fields[0], fields[1], fields[2],
+             fields[3], fields[4]);
     struct cron *cron = parse(expression, zone);
     bool is_each_hour = strcmp(fields[1], "*") == 0 || strcmp(fields[1], "0-23") == 0;
     int64_t seen_wall_minute = plain_wall_minute(first_minute);

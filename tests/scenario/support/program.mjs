@@ -26,7 +26,12 @@ function environment(extra = {}) {
 const folders = [];
 const servers = new Set();
 const killServers = () => servers.forEach((server) => server.kill('SIGKILL'));
-after(killServers);
+/* Of a sanitizer that reports and goes on: what it found concerns no single scenario. */
+const reports = [];
+after(() => {
+  killServers();
+  assert.deepEqual(reports, []);
+});
 process.on('exit', () => {
   killServers();
   folders.forEach((folder) => rmSync(folder, { recursive: true, force: true }));
@@ -104,6 +109,9 @@ export class Server {
       entry = JSON.parse(line);
     } catch {
       entry = { event: 'not_json', line };
+      if (/ERROR: \w+Sanitizer|WARNING: \w+Sanitizer|runtime error: /.test(line)) {
+        reports.push(line);
+      }
     }
     this.log.push(entry);
     if (entry.event === 'server_started') {
