@@ -131,7 +131,7 @@ static struct place_order wish_order(struct request *request)
         .lines = lines,
         .line_count = count,
         .hold_seconds = often(500) ? random_magnitude(&world->random, 3600) : HOLD_SECONDS_DEFAULT,
-        .metadata = TEXT_ABSENT,
+        .metadata = often(200) ? arena_printf(request->arena, "{\"basket\":\"%d\"}", (int)below(1000)) : TEXT_ABSENT,
     };
 }
 
@@ -187,6 +187,8 @@ static void wish_stock(struct request *request)
         .set_to = random_magnitude(&world->random, 40) - 1,
         .expected = random_magnitude(&world->random, 20) - 1,
         .reason = delta > 0 ? MOVEMENT_RESTOCK : MOVEMENT_CORRECTION,
+        .reference =
+            often(500) ? arena_printf(request->arena, "delivery-%lld", (long long)request->number) : TEXT_ABSENT,
     };
 }
 
@@ -278,8 +280,9 @@ static void wish_change(struct request *request)
     struct known_order order = any_order();
     if (often(500)) {
         request->command.kind = COMMAND_CANCEL_ORDER;
-        request->command.input.cancel_order =
-            (struct cancel_order){.order_id = order.id, .reason = TEXT_LITERAL("changed my mind")};
+        request->command.input.cancel_order = (struct cancel_order){
+            .order_id = order.id,
+            .reason = often(500) ? TEXT_LITERAL("changed my mind") : TEXT_LITERAL("found it elsewhere")};
         request->may_repeat = true;
     } else {
         request->command.kind = COMMAND_EXTEND_HOLD;

@@ -23,6 +23,7 @@ struct model_payment {
     bool is_accepted;
     enum outcome_code code; /* how it was answered */
     int64_t amount;
+    int64_t created_at_ms;
 };
 
 struct model_line {
@@ -36,16 +37,19 @@ struct model_order {
     int64_t number; /* in the order of their making: how the history names it */
     enum order_status status;
     bool is_revived;
+    bool is_changed; /* in a batch */
     char *customer_id;
+    char *metadata;            /* NULL: none */
+    const char *cancel_reason; /* interned; NULL: none */
     struct model_line lines[MODEL_LINES_MAX];
     size_t line_count;
     int64_t total;
     int64_t created_at_ms;
     int64_t expires_at_ms;
+    int64_t hold_ms; /* as first asked for */
     int64_t version;
     GArray *payments; /* struct model_payment */
     int64_t stamp;    /* which commit changed it last */
-    bool is_changed;  /* in a batch */
 };
 
 struct model_sku {
@@ -89,13 +93,14 @@ struct model {
     int64_t event_count;
     int64_t order_count;
     int64_t payment_count;
-    int64_t sold[MODEL_SKUS_MAX]; /* units in paid orders */
+    GArray *changed; /* struct uuid: orders that commits have changed, to be read back */
 };
 
 /* What one batch would do. */
 struct model_batch {
     const struct model *model;
     const struct facts *facts;
+    int64_t now_ms;     /* of the facts that it is decided on */
     GHashTable *orders; /* copies, by id */
     GHashTable *references;
     GHashTable *keys;
@@ -126,6 +131,10 @@ void model_expects_facts(struct model_batch *batch, const struct facts *facts);
 void model_apply(struct model *model, struct model_batch *batch);
 
 const struct model_order *model_order(const struct model *model, const struct uuid *id);
+bool model_payment_is(const struct model_payment *expected, const struct payment *real);
+/* What of it is otherwise than expected; NULL: nothing. */
+const char *model_order_differs(const struct model *model, const struct model_order *expected,
+                                const struct order *real);
 int model_sku_index(const struct model *model, struct text name); /* -1: no such SKU */
 
 /* Called by the model on a difference: says what the rule is and what happened. Does not return. */

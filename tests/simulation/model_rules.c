@@ -43,6 +43,7 @@ static void move_order(struct model_batch *batch, struct model_order *order, enu
 static void expire(struct model_batch *batch, struct model_order *order)
 {
     move_order(batch, order, ORDER_EXPIRED, -1, 0);
+    order->cancel_reason = g_intern_string("payment_timeout");
     batch_add_event(batch, EVENT_ORDER_EXPIRED, order);
 }
 
@@ -156,7 +157,9 @@ static enum outcome_code place(struct model_batch *batch, const struct facts *fa
     *order = wish;
     order->id = real->order->id;
     order->customer_id = c_string(command->customer_id);
+    order->metadata = command->metadata.bytes == NULL ? NULL : c_string(command->metadata);
     order->created_at_ms = facts->now_ms;
+    order->hold_ms = command->hold_seconds * 1000;
     order->expires_at_ms = facts->now_ms + command->hold_seconds * 1000;
     batch_add_order(batch, order);
     move_order(batch, order, ORDER_DRAFT, 1, 0);
@@ -172,6 +175,7 @@ static void record(struct model_batch *batch, struct model_order *order, const c
         .is_accepted = code == OUTCOME_ORDER_PAID,
         .code = code,
         .amount = amount,
+        .created_at_ms = batch->now_ms,
     };
     g_array_append_val(order->payments, payment);
     order->is_changed = true;
@@ -208,6 +212,7 @@ static enum outcome_code judge_payment(struct model_batch *batch, const struct f
     if (has_stock(batch, order)) {
         move_order(batch, order, ORDER_PAID, 0, -1);
         order->is_revived = true;
+        order->cancel_reason = NULL;
         return OUTCOME_ORDER_PAID;
     }
     for (size_t i = 0; i < order->line_count; i++) {
@@ -259,7 +264,9 @@ static enum outcome_code cancel(struct model_batch *batch, const struct facts *f
         return OUTCOME_ORDER_NOT_FOUND;
     }
     if (is_live(order, facts->now_ms)) {
+        g_autofree char *reason = c_string(command->reason);
         move_order(batch, order, ORDER_CANCELLED, -1, 0);
+        order->cancel_reason = g_intern_string(reason);
         batch_add_event(batch, EVENT_ORDER_CANCELLED, order);
     }
     return order->status == ORDER_CANCELLED ? OUTCOME_ORDER_CANCELLED
@@ -543,6 +550,7 @@ static void check_other(struct model_batch *batch, const struct facts *facts, co
 void model_expects_outcome(struct model_batch *batch, const struct facts *facts, const struct command *command)
 {
     enum outcome_code code;
+    batch->now_ms = facts->now_ms;
     if (command->outcome.code == OUTCOME_STORE_UNAVAILABLE && facts_have_locked(facts)) {
         return; /* what it needs is in somebody else's hands */
     }

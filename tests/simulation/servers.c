@@ -92,6 +92,7 @@ void server_start(struct server *server)
     server->out_until_us = 0;
     must(world->inner->open(&options, &server->store, &fault), &fault);
     must(world->inner->migrate(server->store, &report, &fault), &fault);
+    must(world->inner->reader_open(server->store, &server->auditor, &fault), &fault);
     server->engine_metrics = memory_zalloc(1, sizeof(*server->engine_metrics));
     server->job_metrics = memory_zalloc(1, sizeof(*server->job_metrics));
     engine_metrics_init(server->engine_metrics);
@@ -136,6 +137,7 @@ void server_stop(struct server *server)
     job_runner_free(server->runner);
     job_kinds_free(server->kinds);
     committer_free(server->committer);
+    world->inner->reader_close(server->auditor);
     world->inner->close(server->store);
     free(server->engine_metrics);
     free(server->job_metrics);

@@ -311,6 +311,7 @@ void sim_stats_add(struct sim_stats *sum, const struct sim_stats *stats)
     sum->payments += stats->payments;
     sum->deliveries += stats->deliveries;
     sum->audits += stats->audits;
+    sum->read_back += stats->read_back;
     sum->simulated_ms += stats->simulated_ms;
     sum->trace ^= stats->trace;
     for (int i = 0; i < TROUBLE_COUNT; i++) {
@@ -337,7 +338,7 @@ void simulate(const struct sim_options *options, struct sim_stats *stats)
     }
     atomic_store(options->step, options->steps);
     end_well();
-    world_audit(&world->servers[0]);
+    audit_end(&world->servers[0]);
     world->stats.seeds = 1;
     world->stats.orders = world->model->order_count;
     world->stats.payments = world->model->payment_count;

@@ -191,11 +191,7 @@ static bool troubled_commit(struct store *store, struct fault *fault)
     }
     server->conflicts = 0;
     note_committed(server);
-    int64_t since_audit = world->model->commits - world->audited_at;
-    int64_t price = world->options.is_sqlite ? 10 : 1;
-    if (since_audit * AUDIT_ORDERS_PER_COMMIT >= world->model->order_count * price) {
-        world_audit(server);
-    }
+    audit_commit(server);
     interrupt(); /* it has happened, and nobody knows it yet */
     return true;
 }
@@ -306,72 +302,3 @@ bool __wrap_expire_order_decide(struct facts *facts, struct order *order)
     return has_expired;
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c) */
-
-/* ---- The audit ---- */
-
-static void audit_progress(void *context, const char *check, int number, int total)
-{
-    (void)context;
-    (void)check;
-    (void)number;
-    (void)total;
-}
-
-static void audit_count(void *context, const char *what, int64_t count)
-{
-    (void)context;
-    (void)what;
-    (void)count;
-}
-
-static void audit_violation(void *context, const char *invariant, const char *row)
-{
-    (void)context;
-    sim_violation(invariant, "the audit finds: %s", row);
-}
-
-static void audit_overdue(void *context, const char *row, int64_t late_ms)
-{
-    (void)context;
-    (void)row;
-    (void)late_ms;
-}
-
-static void check_level(struct reader *reader, struct arena *arena, const struct model_sku *sku, struct fault *fault)
-{
-    struct variant *variant;
-    if (!inner->read_variant(reader, arena, text_from_c(sku->name), &variant, fault)) {
-        sim_violation("read", "%s", fault->detail);
-    }
-    if (variant == NULL || variant->stock.stock_quantity != sku->stock_quantity ||
-        variant->stock.reserved_quantity != sku->reserved_quantity) {
-        sim_violation("stored", "%s is stored otherwise than the model has it", sku->name);
-    }
-}
-
-void world_audit(struct server *server)
-{
-    const struct audit_sink sink = {
-        .progress = audit_progress, .count = audit_count, .violation = audit_violation, .overdue = audit_overdue};
-    struct arena *arena = arena_new(4096);
-    struct reader *reader;
-    struct fault fault;
-    int64_t last_sequence;
-    world->audited_at = world->model->commits;
-    world->stats.audits++;
-    if (!inner->reader_open(server->store, &reader, &fault) || !inner->audit(reader, &sink, &fault) ||
-        !inner->read_last_sequence(reader, &last_sequence, &fault)) {
-        sim_violation("audit", "it failed: %s", fault.detail);
-    }
-    if (last_sequence != world->model->event_count) {
-        sim_violation("I11", "the newest event is %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT, last_sequence,
-                      world->model->event_count);
-    }
-    for (int i = 0; i < MODEL_SKUS_MAX; i++) {
-        if (world->model->skus[i].exists) {
-            check_level(reader, arena, &world->model->skus[i], &fault);
-        }
-    }
-    inner->reader_close(reader);
-    arena_free(arena);
-}

@@ -18,7 +18,6 @@
 #define CLIENTS_MAX 24
 #define ENDPOINTS_MAX 3
 #define CALM_LATENESS_MS 1100                /* what is published: a second, and a turn */
-#define AUDIT_ORDERS_PER_COMMIT 40           /* audits take a like share of every run, however many orders there are */
 #define START_UNIX_MS INT64_C(1795340460123) /* 2026-11-22T09:41:00.123Z */
 
 /* Everything that may go wrong; each can be switched off, which shortens the story of a failure. */
@@ -72,6 +71,7 @@ struct sim_stats {
     int64_t payments;
     int64_t deliveries;
     int64_t audits;
+    int64_t read_back; /* orders */
     int64_t simulated_ms;
     int64_t troubles[TROUBLE_COUNT];
     uint64_t trace; /* of everything that happened: the same seed gives the same */
@@ -100,6 +100,7 @@ struct server {
     int conflicts;              /* in a row */
     int64_t runner_next_us;
     struct store *store;
+    struct reader *auditor; /* what is stored, past all troubles */
     struct committer *committer;
     struct job_runner *runner;
     struct job_kinds *kinds;
@@ -130,7 +131,8 @@ struct world {
     int64_t calm_since_ms;
     int depth; /* how many servers' code is interrupted */
     struct model *model;
-    int64_t audited_at; /* commits, at the last audit */
+    int64_t audited_at;   /* commits, at the last audit */
+    int64_t read_back_at; /* the same, when all was read back last */
 };
 extern struct world *world;
 
@@ -146,8 +148,13 @@ void world_trace(uint64_t value);
 /* ---- The store, with troubles between (troubled_store.c) ---- */
 
 void troubled_store_init(struct store_ops *ops, const struct store_ops *under_test);
-/* Everything that a whole audit sees, now. */
-void world_audit(struct server *server);
+
+/* ---- What is stored, against the model (audit.c) ---- */
+
+/* After a commit: what it changed at once, all of it now and then. */
+void audit_commit(struct server *server);
+/* All there is, by every way that leads to it. */
+void audit_end(struct server *server);
 
 /* ---- Servers (servers.c) ---- */
 
