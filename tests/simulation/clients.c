@@ -24,7 +24,8 @@ struct attempt {
     struct command command; /* first: a command is an attempt */
     struct request *request;
     struct server *server;
-    int client; /* -1: it has given up on this attempt */
+    struct model_answer *expected; /* NULL: any */
+    int client;                    /* -1: it has given up on this attempt */
     bool is_applied;
 };
 
@@ -91,9 +92,16 @@ static bool often(int64_t permille)
 static void render(const struct command *command, const struct outcome *outcome, struct arena *arena,
                    struct kept_answer *ret_answer)
 {
+    const struct order *order = outcome->order;
+    const struct payment *payment = outcome->payment;
     (void)command;
-    *ret_answer = (struct kept_answer){.status = outcome_is_success(outcome->code) ? 200 : 409,
-                                       .body = arena_text(arena, text_from_c(outcome_code_name(outcome->code)))};
+    *ret_answer = (struct kept_answer){
+        .status = outcome_is_success(outcome->code) ? 200 : 409,
+        .body = arena_printf(
+            arena, "%s %s %lld %.*s", outcome_code_name(outcome->code),
+            order == NULL ? "-" : order_status_name(order->status), order == NULL ? 0 : (long long)order->version,
+            payment == NULL ? 0 : (int)payment->reference.length, payment == NULL ? "" : payment->reference.bytes),
+    };
 }
 
 static struct text any_customer(struct request *request)
@@ -432,6 +440,13 @@ bool clients_are_waiting(void)
 
 /* ---- Answers ---- */
 
+void clients_expect(struct command *command, struct model_answer *answer)
+{
+    struct attempt *attempt = (struct attempt *)command;
+    model_answer_free(attempt->expected);
+    attempt->expected = answer;
+}
+
 void clients_note_applied(struct command *command)
 {
     ((struct attempt *)command)->is_applied = command->outcome.changed;
@@ -495,6 +510,9 @@ static void take_answer(struct server *server, struct attempt *attempt)
     if (is_heard) {
         world->stats.answers++;
         check_truth(attempt);
+        if (!is_undecided(outcome->code) && attempt->expected != NULL) {
+            model_answer_check(world->model, attempt->expected, outcome);
+        }
         learn(outcome);
     }
     if (client != NULL && (!is_heard || is_undecided(outcome->code))) {
@@ -512,6 +530,7 @@ void clients_take_answers(struct server *server)
         command = command->next;
         take_answer(server, attempt);
         committer_release(server->committer, &attempt->command);
+        model_answer_free(attempt->expected);
         request_release(attempt->request);
         free(attempt);
     }

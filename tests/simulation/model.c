@@ -31,19 +31,36 @@ static GArray *payments_new(const GArray *source)
     return payments;
 }
 
-static void free_order(gpointer value)
+struct model_order *model_order_copy(const struct model_order *order)
 {
-    struct model_order *order = value;
-    g_free(order->customer_id);
-    g_free(order->metadata);
-    g_array_unref(order->payments);
-    g_free(order);
+    struct model_order *copy = g_new(struct model_order, 1);
+    *copy = *order;
+    copy->customer_id = g_strdup(order->customer_id);
+    copy->metadata = g_strdup(order->metadata);
+    copy->payments = payments_new(order->payments);
+    return copy;
+}
+
+void model_order_free(struct model_order *order)
+{
+    if (order != NULL) {
+        g_free(order->customer_id);
+        g_free(order->metadata);
+        g_array_unref(order->payments);
+        g_free(order);
+    }
+}
+
+static void free_order(gpointer order)
+{
+    model_order_free(order);
 }
 
 static void free_key(gpointer value)
 {
     struct model_key *key = value;
     g_free(key->key);
+    g_free(key->body);
     g_free(key);
 }
 
@@ -162,11 +179,7 @@ struct model_order *batch_order(struct model_batch *batch, const struct uuid *id
     struct model_order *copy = g_hash_table_lookup(batch->orders, id);
     const struct model_order *order = model_order(batch->model, id);
     if (copy == NULL && order != NULL) {
-        copy = g_new(struct model_order, 1);
-        *copy = *order;
-        copy->customer_id = g_strdup(order->customer_id);
-        copy->metadata = g_strdup(order->metadata);
-        copy->payments = payments_new(order->payments);
+        copy = model_order_copy(order);
         copy->is_changed = false;
         g_hash_table_insert(batch->orders, &copy->id, copy);
     }

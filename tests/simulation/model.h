@@ -73,6 +73,7 @@ struct model_key {
     bool has_order;
     struct uuid order_id;
     int status; /* of another answer */
+    char *body; /* the same */
 };
 
 /* One job, as those who hold it see it. */
@@ -96,6 +97,14 @@ struct model {
     GArray *changed; /* struct uuid: orders that commits have changed, to be read back */
 };
 
+/* Why a customer may not have more. */
+struct model_limit {
+    int64_t limit; /* 0: that is not the reason */
+    int64_t already;
+    int64_t requested;
+    bool is_open; /* as the engine says */
+};
+
 /* What one batch would do. */
 struct model_batch {
     const struct model *model;
@@ -107,9 +116,13 @@ struct model_batch {
     GHashTable *jobs;
     struct model_sku skus[MODEL_SKUS_MAX];
     bool has_sku[MODEL_SKUS_MAX];
-    GArray *events;     /* struct model_event */
-    bool may_set_aside; /* timeouts of this server were set aside lately: an overdue hold may stay for a while */
+    GArray *events;           /* struct model_event */
+    struct model_limit limit; /* of the order that was refused for it last */
+    int64_t last_delta;       /* of the adjustment that was made last */
+    bool may_set_aside;       /* timeouts of this server were set aside lately: an overdue hold may stay for a while */
 };
+
+struct model_answer;
 
 struct model_event {
     enum event_type type;
@@ -124,7 +137,11 @@ void model_batch_free(struct model_batch *batch);
 /* Next to the real decision, after it. Reports what differs. */
 void model_expects_expiry(struct model_batch *batch, const struct facts *facts, const struct uuid *order_id,
                           bool has_expired);
-void model_expects_outcome(struct model_batch *batch, const struct facts *facts, const struct command *command);
+/* Returns what whoever asked must hear; the caller's. NULL: nobody knows. */
+struct model_answer *model_expects_outcome(struct model_batch *batch, const struct facts *facts,
+                                           const struct command *command);
+void model_answer_check(const struct model *model, const struct model_answer *expected, const struct outcome *real);
+void model_answer_free(struct model_answer *answer); /* takes NULL */
 /* The working set that is about to be saved must say what the predictions say. */
 void model_expects_facts(struct model_batch *batch, const struct facts *facts);
 /* It has committed. */

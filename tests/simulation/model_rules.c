@@ -43,7 +43,7 @@ static void move_order(struct model_batch *batch, struct model_order *order, enu
 static void expire(struct model_batch *batch, struct model_order *order)
 {
     move_order(batch, order, ORDER_EXPIRED, -1, 0);
-    order->cancel_reason = g_intern_string("payment_timeout");
+    order->cancel_reason = MODEL_TIMED_OUT;
     batch_add_event(batch, EVENT_ORDER_EXPIRED, order);
 }
 
@@ -125,14 +125,18 @@ static enum outcome_code judge_place(struct model_batch *batch, const struct fac
     for (size_t i = 0; i < command->line_count; i++) {
         int sku = ret_order->lines[i].sku;
         int64_t limit = seen_sku(batch, sku)->max_per_customer;
+        batch->limit = (struct model_limit){.limit = limit, .requested = needed(ret_order, sku)};
         if (limit > 0 && batch->model->skus[sku].max_per_customer == 0) {
             /* Not limited when the batch began: the order may count as placed before the limit was set. */
+            batch->limit.is_open = true;
             if (real == OUTCOME_PURCHASE_LIMIT) {
                 return real;
             }
-        } else if (limit > 0 &&
-                   bought(batch, command->customer_id, sku, facts->now_ms) + needed(ret_order, sku) > limit) {
-            return OUTCOME_PURCHASE_LIMIT;
+        } else if (limit > 0) {
+            batch->limit.already = bought(batch, command->customer_id, sku, facts->now_ms);
+            if (batch->limit.already + batch->limit.requested > limit) {
+                return OUTCOME_PURCHASE_LIMIT;
+            }
         }
     }
     for (size_t i = 0; i < command->line_count; i++) {
@@ -315,7 +319,8 @@ static enum outcome_code adjust(struct model_batch *batch, const struct facts *f
     if (quantity < sku->reserved_quantity) {
         return short_of_stock(batch, facts, index, OUTCOME_STOCK_IS_RESERVED);
     }
-    sku->supplied += quantity - sku->stock_quantity;
+    batch->last_delta = quantity - sku->stock_quantity;
+    sku->supplied += batch->last_delta;
     sku->stock_quantity = quantity;
     sku->is_changed = true;
     batch_add_event(batch, EVENT_STOCK_ADJUSTED, NULL);
@@ -425,34 +430,32 @@ static bool is_keyed(const struct idempotency *idempotency)
     return idempotency->key.bytes != NULL;
 }
 
-/* True: the key was seen before, and the answer is checked. */
-static bool check_key(struct model_batch *batch, const struct idempotency *idempotency, const struct outcome *outcome)
+/* What is answered where the key was seen before; NULL: it was not. */
+static struct model_answer *answer_again(struct model_batch *batch, const struct idempotency *idempotency,
+                                         const struct outcome *outcome)
 {
     if (!is_keyed(idempotency)) {
-        return false;
+        return NULL;
     }
     g_autofree char *name = c_string(idempotency->key);
     const struct model_key *key = seen_key(batch, name);
     if (key == NULL) {
-        return false;
+        return NULL;
     }
     bool is_same = memcmp(key->fingerprint, idempotency->fingerprint, FINGERPRINT_BYTES) == 0;
     check_code(name, is_same ? OUTCOME_REPLAYED : OUTCOME_IDEMPOTENCY_KEY_REUSED, outcome->code);
-    if (!is_same) {
-        return true;
-    }
-    bool same_order = outcome->order != NULL && uuid_equal(outcome->order->id, key->order_id);
-    if (key->has_order ? !same_order : outcome->record->status != key->status) {
+    if (is_same && key->has_order ? outcome->order == NULL || !uuid_equal(outcome->order->id, key->order_id)
+                                  : is_same && outcome->record->status != key->status) {
         sim_violation("I8", "the key %s is answered with something else than before", name);
     }
-    if (key->has_order && outcome->order->status != ORDER_DRAFT) {
+    if (is_same && key->has_order && outcome->order->status != ORDER_DRAFT) {
         sim_violation("I8", "the key %s does not get the answer that it got first", name);
     }
-    return true;
+    return model_answer_replay(batch, key, is_same);
 }
 
 static void keep_key(struct model_batch *batch, const struct idempotency *idempotency, const struct outcome *outcome,
-                     int status)
+                     const struct kept_answer *answer)
 {
     if (!is_keyed(idempotency) || (!outcome_is_success(outcome->code) && !outcome->changed)) {
         return;
@@ -464,29 +467,35 @@ static void keep_key(struct model_batch *batch, const struct idempotency *idempo
     if (key->has_order) {
         key->order_id = outcome->order->id;
     }
-    key->status = status;
+    key->status = answer->status;
+    key->body = c_string(answer->body);
     batch_add_key(batch, key);
 }
 
-static void check_batch(struct model_batch *batch, const struct facts *facts, const struct place_orders *command,
-                        const struct outcome *outcome)
+static struct model_answer *check_batch(struct model_batch *batch, const struct facts *facts,
+                                        const struct place_orders *command, const struct outcome *outcome)
 {
     if (outcome->code == OUTCOME_NEEDS_SWEEP) {
         if (!facts->sweep_pending) {
             sim_violation("answer", "a batch of orders waits for a sweep, and none is pending");
         }
-        return;
+        return NULL;
     }
     check_code("a batch of orders", OUTCOME_ORDERS_PLACED, outcome->code);
+    struct model_answer *answer = model_answer_of_many(OUTCOME_ORDERS_PLACED);
     for (size_t i = 0; i < command->member_count; i++) {
         const struct place_orders_member *member = &command->members[i];
         const struct outcome *real = &outcome->members[i];
-        if (check_key(batch, &member->idempotency, real)) {
-            continue;
+        struct model_answer *part = answer_again(batch, &member->idempotency, real);
+        if (part == NULL) {
+            enum outcome_code code = place(batch, facts, &member->order, real);
+            check_code("an order of a batch", code, real->code);
+            part = model_answer_place(batch, &member->order, code, real);
+            keep_key(batch, &member->idempotency, real, &(struct kept_answer){.body = TEXT_ABSENT});
         }
-        check_code("an order of a batch", place(batch, facts, &member->order, real), real->code);
-        keep_key(batch, &member->idempotency, real, 0);
+        model_answer_add_member(answer, part);
     }
+    return answer;
 }
 
 /* What the kind's rule says; false: it is none of the model's. */
@@ -523,9 +532,6 @@ static bool predict(struct model_batch *batch, const struct facts *facts, const 
 static void check_other(struct model_batch *batch, const struct facts *facts, const struct command *command)
 {
     switch (command->kind) {
-    case COMMAND_PLACE_ORDERS:
-        check_batch(batch, facts, &command->input.place_orders, &command->outcome);
-        break;
     case COMMAND_CLAIM_JOBS:
         check_claims(batch, facts, command->input.claim_jobs.lease_ms, &command->outcome);
         break;
@@ -547,22 +553,28 @@ static void check_other(struct model_batch *batch, const struct facts *facts, co
     }
 }
 
-void model_expects_outcome(struct model_batch *batch, const struct facts *facts, const struct command *command)
+struct model_answer *model_expects_outcome(struct model_batch *batch, const struct facts *facts,
+                                           const struct command *command)
 {
     enum outcome_code code;
     batch->now_ms = facts->now_ms;
     if (command->outcome.code == OUTCOME_STORE_UNAVAILABLE && facts_have_locked(facts)) {
-        return; /* what it needs is in somebody else's hands */
+        return NULL; /* what it needs is in somebody else's hands */
     }
-    if (check_key(batch, &command->idempotency, &command->outcome)) {
-        return;
+    struct model_answer *answer = answer_again(batch, &command->idempotency, &command->outcome);
+    if (answer != NULL) {
+        return answer;
     }
-    if (predict(batch, facts, command, &code)) {
+    if (command->kind == COMMAND_PLACE_ORDERS) {
+        answer = check_batch(batch, facts, &command->input.place_orders, &command->outcome);
+    } else if (predict(batch, facts, command, &code)) {
         check_code(command_kind_name(command->kind), code, command->outcome.code);
+        answer = model_answer_new(batch, command, code);
     } else {
         check_other(batch, facts, command);
     }
-    keep_key(batch, &command->idempotency, &command->outcome, command->answer.status);
+    keep_key(batch, &command->idempotency, &command->outcome, &command->answer);
+    return answer;
 }
 
 void model_expects_expiry(struct model_batch *batch, const struct facts *facts, const struct uuid *order_id,

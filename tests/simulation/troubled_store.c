@@ -287,9 +287,12 @@ void __wrap_command_decide(struct command *command, struct facts *facts)
     is_in_command = true;
     __real_command_decide(command, facts);
     is_in_command = false;
-    model_expects_outcome(batch->model, facts, command);
+    struct model_answer *answer = model_expects_outcome(batch->model, facts, command);
     if (command->completions == NULL) {
         g_ptr_array_add(batch->decided, command);
+        clients_expect(command, answer);
+    } else {
+        model_answer_free(answer);
     }
 }
 

@@ -181,6 +181,8 @@ void clients_take_answers(struct server *server);
 bool clients_are_waiting(void);
 /* The first client wants this; what it points at outlives it. */
 void clients_give(struct command *command);
+/* What its answer must be, if it comes to that; takes it over. The last word counts. */
+void clients_expect(struct command *command, struct model_answer *answer);
 /* The batch that decided the command has committed. */
 void clients_note_applied(struct command *command);
 
