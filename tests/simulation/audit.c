@@ -230,9 +230,9 @@ static void read_last_sequence(const struct audit *audit)
     int64_t last_sequence;
     struct fault fault;
     must_read(audit->ops->read_last_sequence(audit->reader, &last_sequence, &fault), &fault);
-    if (last_sequence != world->model->event_count) {
-        sim_violation("I11", "the newest event is %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT, last_sequence,
-                      world->model->event_count);
+    if (last_sequence != (int64_t)world->model->events->len) {
+        sim_violation("I11", "the newest event is %" G_GINT64_FORMAT " of %u", last_sequence,
+                      world->model->events->len);
     }
 }
 

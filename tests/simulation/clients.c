@@ -273,6 +273,9 @@ static void wish_job(struct request *request)
         return;
     }
     const struct model_job *job = value;
+    if (job->claim == 0) {
+        return;
+    }
     if (often(500)) {
         request->command.kind = COMMAND_REDELIVER;
         request->command.input.redeliver = (struct redeliver){.job_id = job->id};

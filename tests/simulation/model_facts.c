@@ -88,57 +88,6 @@ static void check_level(struct model_batch *batch, const struct variant *variant
     }
 }
 
-/* Those that follow from the levels, which are told of behind all others. */
-static void expect_thresholds(struct model_batch *batch, const struct facts *facts)
-{
-    for (size_t i = 0; i < facts->variants.count; i++) {
-        const struct variant *variant = facts->variants.entries[i].value;
-        int index = model_sku_index(batch->model, variant->sku);
-        const struct model_sku *before = &batch->model->skus[index];
-        const struct model_sku *after = seen_sku(batch, index);
-        if (!before->exists || !after->is_changed) {
-            continue;
-        }
-        int64_t had = before->stock_quantity - before->reserved_quantity;
-        int64_t has = after->stock_quantity - after->reserved_quantity;
-        if ((had > 0) != (has > 0)) {
-            batch_add_event(batch, has > 0 ? EVENT_STOCK_BACK : EVENT_STOCK_SOLD_OUT, NULL);
-        }
-        if (had > after->low_stock_threshold && has <= after->low_stock_threshold) {
-            batch_add_event(batch, EVENT_STOCK_LOW, NULL);
-        }
-    }
-}
-
-static bool is_modelled(enum event_type type)
-{
-    return type != EVENT_ORDER_PAYMENT_DUE_SOON && type != EVENT_WEBHOOK_ENDPOINT_DISABLED;
-}
-
-/* I11: exactly one event for every state change, in the order of the changes. */
-static void check_events(struct model_batch *batch, const struct facts *facts)
-{
-    guint at = 0;
-    for (size_t i = 0; i < facts->events.count; i++) {
-        const struct event *event = facts->events.items[i];
-        if (!is_modelled(event->type)) {
-            continue;
-        }
-        const struct model_event *expected =
-            at < batch->events->len ? &g_array_index(batch->events, struct model_event, at) : NULL;
-        struct uuid order_id = event->order == NULL ? (struct uuid){{0}} : event->order->id;
-        if (expected == NULL || expected->type != event->type || !uuid_equal(expected->order_id, order_id)) {
-            sim_violation("I11", "event %zu of the batch is %s, the model expects %s", i, event_type_name(event->type),
-                          expected == NULL ? "none" : event_type_name(expected->type));
-        }
-        at++;
-    }
-    if (at < batch->events->len) {
-        sim_violation("I11", "no event tells of a change: %s",
-                      event_type_name(g_array_index(batch->events, struct model_event, at).type));
-    }
-}
-
 void model_expects_facts(struct model_batch *batch, const struct facts *facts)
 {
     batch->facts = facts;
@@ -148,6 +97,8 @@ void model_expects_facts(struct model_batch *batch, const struct facts *facts)
     for (size_t i = 0; i < facts->variants.count; i++) {
         check_level(batch, facts->variants.entries[i].value);
     }
-    expect_thresholds(batch, facts);
+    tell_thresholds(batch, facts);
     check_events(batch, facts);
+    check_endpoints(batch, facts);
+    check_deliveries(batch, facts);
 }

@@ -44,7 +44,7 @@ static void expire(struct model_batch *batch, struct model_order *order)
 {
     move_order(batch, order, ORDER_EXPIRED, -1, 0);
     order->cancel_reason = MODEL_TIMED_OUT;
-    batch_add_event(batch, EVENT_ORDER_EXPIRED, order);
+    tell_ended(batch, order);
 }
 
 static int64_t needed(const struct model_order *order, int sku)
@@ -167,7 +167,7 @@ static enum outcome_code place(struct model_batch *batch, const struct facts *fa
     order->expires_at_ms = facts->now_ms + command->hold_seconds * 1000;
     batch_add_order(batch, order);
     move_order(batch, order, ORDER_DRAFT, 1, 0);
-    batch_add_event(batch, EVENT_ORDER_CREATED, order);
+    tell_created(batch, order);
     return code;
 }
 
@@ -184,7 +184,7 @@ static void record(struct model_batch *batch, struct model_order *order, const c
     g_array_append_val(order->payments, payment);
     order->is_changed = true;
     batch_add_reference(batch, reference, &order->id);
-    batch_add_event(batch, payment.is_accepted ? EVENT_ORDER_PAID : EVENT_PAYMENT_REFUND_DUE, order);
+    tell_payment(batch, order, &payment);
 }
 
 static bool has_stock(const struct model_batch *batch, const struct model_order *order)
@@ -271,7 +271,7 @@ static enum outcome_code cancel(struct model_batch *batch, const struct facts *f
         g_autofree char *reason = c_string(command->reason);
         move_order(batch, order, ORDER_CANCELLED, -1, 0);
         order->cancel_reason = g_intern_string(reason);
-        batch_add_event(batch, EVENT_ORDER_CANCELLED, order);
+        tell_ended(batch, order);
     }
     return order->status == ORDER_CANCELLED ? OUTCOME_ORDER_CANCELLED
            : order->status == ORDER_PAID    ? OUTCOME_ORDER_ALREADY_PAID
@@ -291,10 +291,11 @@ static enum outcome_code extend(struct model_batch *batch, const struct facts *f
     if (expires_at_ms > order->created_at_ms + facts->policy.hold_seconds_max * 1000) {
         return OUTCOME_HOLD_LIMIT;
     }
+    int64_t previous_ms = order->expires_at_ms;
     order->expires_at_ms = expires_at_ms;
     order->version++;
     order->is_changed = true;
-    batch_add_event(batch, EVENT_ORDER_EXTENDED, order);
+    tell_extended(batch, order, previous_ms);
     return OUTCOME_ORDER_EXTENDED;
 }
 
@@ -323,7 +324,7 @@ static enum outcome_code adjust(struct model_batch *batch, const struct facts *f
     sku->supplied += batch->last_delta;
     sku->stock_quantity = quantity;
     sku->is_changed = true;
-    batch_add_event(batch, EVENT_STOCK_ADJUSTED, NULL);
+    tell_adjusted(batch, sku, batch->last_delta, command);
     return OUTCOME_STOCK_ADJUSTED;
 }
 
@@ -362,57 +363,6 @@ static enum outcome_code create(struct model_batch *batch, const struct create_p
         sku->is_patched = true;
     }
     return OUTCOME_PRODUCT_CREATED;
-}
-
-/* ---- Jobs: who holds which ---- */
-
-/* A lease that is longer than leases are was given by a clock that was ahead: the store recalls it. */
-static void check_claims(const struct model_batch *batch, const struct facts *facts, int64_t lease_ms,
-                         const struct outcome *outcome)
-{
-    for (size_t i = 0; i < outcome->job_count; i++) {
-        const struct job *job = outcome->jobs[i].job;
-        const struct model_job *before = seen_job(batch, &job->id);
-        int64_t left_ms = before == NULL ? 0 : before->lease_until_ms - facts->now_ms;
-        if (before != NULL && before->state == JOB_RUNNING && left_ms > 0 && left_ms <= lease_ms) {
-            sim_violation("one holder", "a job was claimed %" G_GINT64_FORMAT " ms before its lease ended", left_ms);
-        }
-        if (before != NULL && job_state_is_finished(before->state)) {
-            sim_violation("done once", "a job that is %s was claimed", job_state_name(before->state));
-        }
-    }
-}
-
-static void check_results(struct model_batch *batch, const struct finish_jobs *command, const struct outcome *outcome)
-{
-    for (size_t i = 0; i < command->count; i++) {
-        const struct job_result *result = &command->results[i];
-        const struct model_job *before = seen_job(batch, &result->job_id);
-        bool is_held = before != NULL && before->claim == result->claim;
-        bool is_accepted = outcome->jobs[i].verdict == JOB_ACCEPTED;
-        if (is_accepted != is_held && outcome->jobs[i].job != NULL) {
-            sim_violation("fencing", "the result of claim %" G_GINT64_FORMAT " was %s, the job's is %" G_GINT64_FORMAT,
-                          result->claim, is_accepted ? "accepted" : "refused", before == NULL ? 0 : before->claim);
-        }
-    }
-}
-
-static void check_renewals(struct model_batch *batch, const struct facts *facts, const struct renew_jobs *command,
-                           const struct outcome *outcome)
-{
-    for (size_t i = 0; i < command->count; i++) {
-        const struct job *job = facts_job(facts, &command->renewals[i].job_id);
-        const struct model_job *before = seen_job(batch, &command->renewals[i].job_id);
-        bool is_held = before != NULL && before->state == JOB_RUNNING && before->claim == command->renewals[i].claim;
-        if ((outcome->jobs[i].verdict != JOB_FENCED) != is_held && job != NULL) {
-            sim_violation("fencing",
-                          "the lease of claim %" G_GINT64_FORMAT " was %s; the model's job is %s by %" G_GINT64_FORMAT
-                          ", the engine's %s by %" G_GINT64_FORMAT,
-                          command->renewals[i].claim, is_held ? "refused" : "renewed",
-                          before == NULL ? "none" : job_state_name(before->state), before == NULL ? 0 : before->claim,
-                          job_state_name(job->state), job->claim);
-        }
-    }
 }
 
 /* ---- Answers ---- */
@@ -529,30 +479,6 @@ static bool predict(struct model_batch *batch, const struct facts *facts, const 
     }
 }
 
-static void check_other(struct model_batch *batch, const struct facts *facts, const struct command *command)
-{
-    switch (command->kind) {
-    case COMMAND_CLAIM_JOBS:
-        check_claims(batch, facts, command->input.claim_jobs.lease_ms, &command->outcome);
-        break;
-    case COMMAND_FINISH_JOBS:
-        check_results(batch, &command->input.finish_jobs, &command->outcome);
-        break;
-    case COMMAND_RENEW_JOBS:
-        check_renewals(batch, facts, &command->input.renew_jobs, &command->outcome);
-        break;
-    default:
-        break;
-    }
-    for (size_t i = 0; i < facts->jobs.count;
-         i++) { /* those that nobody holds change, too: with their lease, by hand */
-        const struct job *job = facts->jobs.entries[i].value;
-        if (job->is_changed) {
-            batch_set_job(batch, job);
-        }
-    }
-}
-
 struct model_answer *model_expects_outcome(struct model_batch *batch, const struct facts *facts,
                                            const struct command *command)
 {
@@ -567,11 +493,11 @@ struct model_answer *model_expects_outcome(struct model_batch *batch, const stru
     }
     if (command->kind == COMMAND_PLACE_ORDERS) {
         answer = check_batch(batch, facts, &command->input.place_orders, &command->outcome);
-    } else if (predict(batch, facts, command, &code)) {
+    } else if (predict(batch, facts, command, &code) || predict_webhooks(batch, command, &code)) {
         check_code(command_kind_name(command->kind), code, command->outcome.code);
         answer = model_answer_new(batch, command, code);
     } else {
-        check_other(batch, facts, command);
+        check_jobs(batch, facts, command);
     }
     keep_key(batch, &command->idempotency, &command->outcome, &command->answer);
     return answer;

@@ -77,14 +77,33 @@ static bool troubled_due(struct store *store, int64_t now_ms, size_t max, struct
            inner->batch_due(store, now_ms, max, ret_ids, ret_count, ret_more, fault);
 }
 
+static bool others_have_a_batch(const struct server *server)
+{
+    for (size_t i = 0; i < world->server_count; i++) {
+        if (&world->servers[i] != server && world->servers[i].batch.model != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Nothing happens between the load and the decisions: what was loaded is what the model sees. */
 static bool troubled_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
 {
     if (trouble(TROUBLE_LOAD_TIMES_OUT)) {
         return fault_set(fault, FAULT_TIMEOUT, "a row stays locked");
     }
-    server_of(store)->batch.facts = facts;
-    return reach(store, TROUBLE_LOAD_FAILS, FAULT_UNAVAILABLE, fault) && inner->batch_load(store, wanted, facts, fault);
+    struct server *server = server_of(store);
+    struct model_batch *model = server->batch.model;
+    server->batch.facts = facts;
+    if (!reach(store, TROUBLE_LOAD_FAILS, FAULT_UNAVAILABLE, fault) ||
+        !inner->batch_load(store, wanted, facts, fault)) {
+        return false;
+    }
+    model->may_lack_notices = others_have_a_batch(server);
+    model->clock_went_back = world->clock_went_back;
+    model_sees_facts(model, facts);
+    return true;
 }
 
 /* A fault that one row may have caused lets the committer look for that row: a timeout may be set aside meanwhile. */
@@ -119,19 +138,6 @@ static bool troubled_save(struct store *store, struct facts *facts, struct fault
     return expect_no_refusal(inner->batch_save(store, facts, fault), fault);
 }
 
-/* By the clock that shows the time: one that was set back leaves servers ahead of it for a while. */
-static void note_lateness(const struct facts *facts)
-{
-    for (size_t i = 0; world->is_calm && i < facts->events.count; i++) {
-        const struct event *event = facts->events.items[i];
-        int64_t late_ms = event->type == EVENT_ORDER_EXPIRED ? sim_unix_ms() - event->order->expires_at_ms : 0;
-        if (late_ms > CALM_LATENESS_MS && event->order->expires_at_ms > world->calm_since_ms) {
-            sim_violation("I10", "order %" G_GINT64_FORMAT " expired %" G_GINT64_FORMAT " ms late though all is well",
-                          model_order(world->model, &event->order->id)->number, late_ms);
-        }
-    }
-}
-
 static void note_committed(struct server *server)
 {
     struct open_batch *batch = &server->batch;
@@ -141,8 +147,8 @@ static void note_committed(struct server *server)
     for (guint i = 0; i < batch->decided->len; i++) {
         clients_note_applied(g_ptr_array_index(batch->decided, i));
     }
-    network_note_events(facts);
-    note_lateness(facts);
+    network_note_committed(facts);
+    ending_note_committed(facts);
     world_trace((uint64_t)facts->events.count);
     for (size_t i = 0; i < facts->events.count; i++) {
         const struct event *event = facts->events.items[i];
@@ -192,6 +198,7 @@ static bool troubled_commit(struct store *store, struct fault *fault)
     server->conflicts = 0;
     note_committed(server);
     audit_commit(server);
+    batch_forget(&server->batch);
     interrupt(); /* it has happened, and nobody knows it yet */
     return true;
 }
