@@ -225,14 +225,132 @@ static void read_stock(const struct audit *audit)
     }
 }
 
+/* ---- Events, endpoints and jobs ---- */
+
+static void check_event(const struct event_row *row, int64_t sequence)
+{
+    const struct model_event *expected =
+        sequence > world->model->events->len
+            ? NULL
+            : &g_array_index(world->model->events, struct model_event, (guint)sequence - 1);
+    if (expected == NULL || row->sequence != sequence || !uuid_equal(row->id, expected->id) ||
+        row->type != expected->type || row->created_at_ms != expected->created_at_ms ||
+        !text_equal_c(row->data, expected->data)) {
+        sim_violation(
+            "I11", "event %" G_GINT64_FORMAT " is stored as %" G_GINT64_FORMAT ", %s %.*s; the model has %s %s",
+            sequence, row->sequence, event_type_name(row->type), (int)row->data.length, row->data.bytes,
+            expected == NULL ? "none" : event_type_name(expected->type), expected == NULL ? "" : expected->data);
+    }
+}
+
+/* Those behind `after`, to the last. */
+static void read_events(const struct audit *audit, int64_t after)
+{
+    const struct event_filter any = {.is_complete = true};
+    struct page page = {.limit = ROWS_READ, .has_after = true, .after_number = after};
+    for (bool more = true; more;) {
+        struct event_row *rows;
+        size_t count;
+        bool found;
+        struct fault fault;
+        must_read(
+            audit->ops->read_events(audit->reader, audit->arena, &any, &page, &rows, &count, &more, &found, &fault),
+            &fault);
+        for (size_t i = 0; i < count; i++) {
+            check_event(&rows[i], ++page.after_number);
+        }
+    }
+    if (page.after_number != world->model->events->len) {
+        sim_violation("I11", "the log of events ends with %" G_GINT64_FORMAT " of %u", page.after_number,
+                      world->model->events->len);
+    }
+    world->events_read = page.after_number;
+}
+
+/* The history of one order: its events, and no others. */
+static void read_history(const struct audit *audit, const struct uuid *order_id)
+{
+    const struct event_filter filter = {.has_order = true, .order_id = *order_id, .is_complete = true};
+    const struct page page = {.limit = ROWS_READ};
+    struct event_row *rows;
+    size_t count;
+    size_t at = 0;
+    size_t own = 0;
+    bool more;
+    bool found;
+    struct fault fault;
+    must_read(
+        audit->ops->read_events(audit->reader, audit->arena, &filter, &page, &rows, &count, &more, &found, &fault),
+        &fault);
+    for (guint i = 0; i < world->model->events->len; i++) {
+        if (uuid_equal(g_array_index(world->model->events, struct model_event, i).order_id, *order_id)) {
+            own++;
+            at += at < count && rows[at].sequence == i + 1;
+        }
+    }
+    if (at != count || own != count || !found) {
+        sim_violation("I11", "the history of order %" G_GINT64_FORMAT " has %zu events, the model %zu, in common %zu",
+                      model_order(world->model, order_id)->number, count, own, at);
+    }
+}
+
 static void read_last_sequence(const struct audit *audit)
 {
     int64_t last_sequence;
     struct fault fault;
     must_read(audit->ops->read_last_sequence(audit->reader, &last_sequence, &fault), &fault);
-    if (last_sequence != (int64_t)world->model->events->len) {
+    if (last_sequence != world->model->events->len) {
         sim_violation("I11", "the newest event is %" G_GINT64_FORMAT " of %u", last_sequence,
                       world->model->events->len);
+    }
+}
+
+static void read_endpoints(const struct audit *audit)
+{
+    struct webhook_endpoint **endpoints;
+    size_t count;
+    struct fault fault;
+    must_read(audit->ops->read_endpoints(audit->reader, audit->arena, &endpoints, &count, &fault), &fault);
+    const char *what = model_endpoints_differ(world->model->endpoints, endpoints, count);
+    if (what != NULL) {
+        sim_violation("stored", "an endpoint is stored otherwise than the model has it: its %s", what);
+    }
+}
+
+/* When one runs, and whose it is for how long, a store may bring back after a clock that was ahead. */
+static void check_job(const struct job *job)
+{
+    const struct model_job *expected = g_hash_table_lookup(world->model->jobs, &job->id);
+    if (expected == NULL || job->state != expected->state || job->claim != expected->claim ||
+        job->attempt != expected->attempt || job->max_attempts != expected->max_attempts ||
+        job->event_sequence != expected->event_sequence) {
+        sim_violation("stored", "a job is stored as %s, attempt %" G_GINT64_FORMAT "; the model has it %s",
+                      job_state_name(job->state), job->attempt,
+                      expected == NULL ? "not at all" : job_state_name(expected->state));
+    }
+}
+
+static void read_jobs(const struct audit *audit)
+{
+    const struct job_filter any = {.queue = TEXT_ABSENT, .kind = TEXT_LITERAL("webhook_delivery"), .key = TEXT_ABSENT};
+    struct page page = {.limit = ROWS_READ};
+    guint open = 0;
+    for (bool more = true; more;) {
+        struct job **jobs;
+        size_t count;
+        struct fault fault;
+        must_read(audit->ops->read_jobs(audit->reader, audit->arena, &any, &page, &jobs, &count, &more, &fault),
+                  &fault);
+        for (size_t i = 0; i < count; i++) {
+            check_job(jobs[i]);
+            open += !job_state_is_finished(jobs[i]->state);
+        }
+        page.has_after = count > 0;
+        page.after_id = count > 0 ? jobs[count - 1]->id : page.after_id;
+    }
+    if (open != g_hash_table_size(world->model->open_deliveries)) {
+        sim_violation("stored", "%u deliveries are under way, the model has %u", open,
+                      g_hash_table_size(world->model->open_deliveries));
     }
 }
 
@@ -256,6 +374,7 @@ static void read_all(struct audit *audit)
     read_orders(audit);
     read_reservations(audit);
     read_stock(audit);
+    read_endpoints(audit);
     world->read_back_at = world->model->commits;
 }
 
@@ -264,6 +383,7 @@ void audit_commit(struct server *server)
     struct audit audit = audit_begin(server);
     int64_t orders = world->model->order_count * (world->options.is_sqlite ? SQLITE_PRICE : 1);
     read_changed(&audit);
+    read_events(&audit, world->events_read);
     read_last_sequence(&audit);
     if ((world->model->commits - world->read_back_at) * ORDERS_PER_COMMIT >= orders) {
         read_all(&audit);
@@ -281,10 +401,13 @@ void audit_end(struct server *server)
     GHashTableIter iterator;
     gpointer id;
     read_changed(&audit);
+    read_events(&audit, 0);
     read_last_sequence(&audit);
+    read_jobs(&audit);
     g_hash_table_iter_init(&iterator, world->model->orders);
     while (g_hash_table_iter_next(&iterator, &id, NULL)) {
         read_order(&audit, id);
+        read_history(&audit, id);
     }
     read_all(&audit);
     run_audit(&audit);

@@ -223,7 +223,7 @@ static void world_done(void)
 
 static void discard_database(void)
 {
-    static const char *const ENDINGS[] = {"", "-wal", "-shm", "-serve"};
+    static const char *const ENDINGS[] = {"", "-wal", "-shm", "-lock"};
     char path[300];
     memory_database_discard(world->location);
     for (size_t i = 0; world->options.is_sqlite && i < sizeof(ENDINGS) / sizeof(*ENDINGS); i++) {
@@ -247,6 +247,9 @@ void sim_stats_add(struct sim_stats *sum, const struct sim_stats *stats)
     for (int i = 0; i < TROUBLE_COUNT; i++) {
         sum->troubles[i] += stats->troubles[i];
     }
+    for (int i = 0; i < EVENT_TYPE_COUNT; i++) {
+        sum->events[i] += stats->events[i];
+    }
 }
 
 void simulate(const struct sim_options *options, struct sim_stats *stats)
@@ -269,6 +272,7 @@ void simulate(const struct sim_options *options, struct sim_stats *stats)
     atomic_store(options->step, options->steps);
     end_well();
     audit_end(&world->servers[0]);
+    world_trace(random_next(&world->random)); /* whatever chance decided */
     world->stats.seeds = 1;
     world->stats.orders = world->model->order_count;
     world->stats.payments = world->model->payment_count;

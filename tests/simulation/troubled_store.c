@@ -35,9 +35,8 @@ static void interrupt(void)
 }
 
 /* True: the call may be made. Before it the process may die. */
-static bool reach(struct store *store, enum trouble fails, enum fault_kind kind, struct fault *fault)
+static bool reach_server(struct server *server, enum trouble fails, enum fault_kind kind, struct fault *fault)
 {
-    struct server *server = server_of(store);
     interrupt();
     if (trouble(TROUBLE_CRASH)) {
         server_cut_off(server);
@@ -46,6 +45,11 @@ static bool reach(struct store *store, enum trouble fails, enum fault_kind kind,
         return fault_set(fault, FAULT_UNAVAILABLE, "the store is out of reach");
     }
     return !trouble(fails) || fault_set(fault, kind, "%s", trouble_name(fails));
+}
+
+static bool reach(const struct store *store, enum trouble fails, enum fault_kind kind, struct fault *fault)
+{
+    return reach_server(server_of(store), fails, kind, fault);
 }
 
 /* ---- Batches ---- */
@@ -153,6 +157,7 @@ static void note_committed(struct server *server)
     for (size_t i = 0; i < facts->events.count; i++) {
         const struct event *event = facts->events.items[i];
         const struct model_order *order = event->order == NULL ? NULL : model_order(world->model, &event->order->id);
+        world->stats.events[event->type]++;
         world_trace((uint64_t)event->type);
         history("server %d: %s order %" G_GINT64_FORMAT, server->number, event_type_name(event->type),
                 order == NULL ? 0 : order->number);
@@ -222,24 +227,40 @@ static bool troubled_maintain(struct store *store, bool idle, bool *ret_more, st
 
 /* ---- Reads of the job runner ---- */
 
-static bool reach_for_reading(struct fault *fault)
+static struct server *server_of_reader(const struct reader *reader)
 {
-    interrupt();
-    return !trouble(TROUBLE_READ_FAILS) || fault_set(fault, FAULT_UNAVAILABLE, "the read failed");
+    size_t i = 0;
+    while (world->servers[i].reader != reader) {
+        i++;
+    }
+    return &world->servers[i];
+}
+
+static bool troubled_reader_open(struct store *store, struct reader **ret_reader, struct fault *fault)
+{
+    struct server *server = server_of(store);
+    bool ok = inner->reader_open(store, &server->reader, fault); /* at the start, when nothing fails */
+    *ret_reader = server->reader;
+    return ok;
+}
+
+static bool reach_for_reading(const struct reader *reader, struct fault *fault)
+{
+    return reach_server(server_of_reader(reader), TROUBLE_READ_FAILS, FAULT_UNAVAILABLE, fault);
 }
 
 static bool troubled_read_events(struct reader *reader, struct arena *arena, const struct event_filter *filter,
                                  const struct page *page, struct event_row **ret_rows, size_t *ret_count,
                                  bool *ret_more, bool *ret_found, struct fault *fault)
 {
-    return reach_for_reading(fault) &&
+    return reach_for_reading(reader, fault) &&
            inner->read_events(reader, arena, filter, page, ret_rows, ret_count, ret_more, ret_found, fault);
 }
 
 static bool troubled_read_endpoints(struct reader *reader, struct arena *arena,
                                     struct webhook_endpoint ***ret_endpoints, size_t *ret_count, struct fault *fault)
 {
-    return reach_for_reading(fault) && inner->read_endpoints(reader, arena, ret_endpoints, ret_count, fault);
+    return reach_for_reading(reader, fault) && inner->read_endpoints(reader, arena, ret_endpoints, ret_count, fault);
 }
 
 /* Notices reach the runner out of note_committed. */
@@ -272,6 +293,7 @@ void troubled_store_init(struct store_ops *ops, const struct store_ops *under_te
     ops->batch_rollback = troubled_rollback;
     ops->next_due = troubled_next_due;
     ops->maintain = troubled_maintain;
+    ops->reader_open = troubled_reader_open;
     ops->read_events = troubled_read_events;
     ops->read_endpoints = troubled_read_endpoints;
     ops->watch_start = no_watch_start;

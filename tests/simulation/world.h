@@ -76,6 +76,7 @@ struct sim_stats {
     int64_t read_back; /* orders */
     int64_t simulated_ms;
     int64_t troubles[TROUBLE_COUNT];
+    int64_t events[EVENT_TYPE_COUNT];
     uint64_t trace; /* of everything that happened: the same seed gives the same */
 };
 
@@ -102,6 +103,7 @@ struct server {
     int conflicts;              /* in a row */
     int64_t runner_next_us;
     struct store *store;
+    struct reader *reader;  /* the runner's */
     struct reader *auditor; /* what is stored, past all troubles */
     struct committer *committer;
     struct job_runner *runner;
@@ -136,6 +138,7 @@ struct world {
     int64_t ending_since_ms; /* by the clock that shows the time */
     int depth;               /* how many servers' code is interrupted */
     struct model *model;
+    int64_t events_read;
     int64_t audited_at;   /* commits, at the last audit */
     int64_t read_back_at; /* the same, when all was read back last */
 };
