@@ -141,17 +141,13 @@ static int64_t monotonic_us(int64_t unix_ms)
     return unix_ms == INT64_MAX ? INT64_MAX : world->now_us + unix_ms * 1000 - world->clock_us;
 }
 
-/* To what has to be done next: where that is a long wait, not all that anybody looks at meanwhile. */
+/* To when somebody wants a turn: nobody is woken for what is due. Of a long wait until then, to somewhere on its way. */
 static void pass(int64_t due_ms)
 {
     int64_t due_us = earlier(monotonic_us(due_ms), network_next_us());
-    int64_t until_us = next_us();
-    if (until_us <= world->now_us) {
-        until_us = world->now_us + 1000;
-    } else if (due_us - world->now_us > STEP_US_MAX * 2) {
-        until_us = world->now_us + STEP_US_MAX;
-    }
-    advance_us((due_us > world->now_us ? earlier(until_us, due_us) : until_us) - world->now_us);
+    int64_t until_us = later(next_us(), world->now_us + 1000);
+    bool is_long = due_us - world->now_us > 2 * STEP_US_MAX;
+    advance_us((is_long ? world->now_us + STEP_US_MAX : until_us) - world->now_us);
 }
 
 static void wake_everybody(void)

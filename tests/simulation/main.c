@@ -395,9 +395,10 @@ static bool run(const struct settings *settings)
         int status;
         const struct worker *worker = wait_worker(settings, &status);
         left -= worker != NULL;
-        if (worker != NULL && status != 0 && !failed) {
+        uint64_t failing = worker == NULL ? 0 : atomic_load(&worker->seed);
+        if (worker != NULL && status != 0 && (!failed || failing < seed)) {
             failed = true;
-            seed = atomic_load(&worker->seed);
+            seed = failing; /* of several the first: all before it have been tried */
             describe_end(status, how, sizeof(how));
             atomic_store(&shared->is_over, true);
         }

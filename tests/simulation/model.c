@@ -253,6 +253,7 @@ void batch_set_job(struct model_batch *batch, const struct job *job)
     *copy = model_job_of(job);
     copy->was_taken_over =
         before != NULL && (before->claim == copy->claim ? before->was_taken_over : before->state == JOB_RUNNING);
+    copy->event_sequence = before == NULL ? copy->event_sequence : before->event_sequence;
     copy->may_overtake = before != NULL && before->may_overtake;
     g_hash_table_replace(batch->jobs, &copy->id, copy);
 }

@@ -167,7 +167,7 @@ void sim_violation(const char *rule, const char *format, ...)
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
     history_tell(detail);
-    (void)printf("violation of %s: %s\n", rule, detail);
+    (void)printf("seed %llu: violation of %s: %s\n", (unsigned long long)world->options.seed, rule, detail);
     (void)fflush(stdout);
     _Exit(EXIT_FAILURE);
 }
