@@ -101,6 +101,7 @@ struct model_endpoint {
     char *url;
     uint32_t types;
     const char *disabled_reason; /* NULL: it is enabled */
+    int64_t concurrency;
     int64_t failing_since_ms;
     int64_t claimed_to; /* the last event of which a delivery was started */
     size_t queued;      /* of a batch's events, those that were looked at */

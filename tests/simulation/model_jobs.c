@@ -47,6 +47,52 @@ static void check_order(const struct model_batch *batch, const struct model_job 
     endpoint->claimed_to = job->event_sequence;
 }
 
+/* How many deliveries to it are under way: what a worker that died has keeps its place until somebody takes it over. */
+static int64_t count_running(const struct model_batch *batch, const struct uuid *endpoint_id)
+{
+    int64_t count = 0;
+    GHashTableIter iterator;
+    gpointer value;
+    g_hash_table_iter_init(&iterator, batch->model->open_deliveries);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        const struct model_job *job = seen_job(batch, &((const struct model_job *)value)->id);
+        count += job->state == JOB_RUNNING && uuid_equal(job->endpoint_id, *endpoint_id);
+    }
+    return count;
+}
+
+/* A disabled endpoint is left alone (what this batch disables may have been loaded for it), and no other gets more at once
+ * than it was made for. */
+static void check_endpoint_of(const struct model_batch *batch, const struct uuid *endpoint_id)
+{
+    const struct model_endpoint *before = g_hash_table_lookup(batch->model->endpoints, endpoint_id);
+    const struct model_endpoint *endpoint = g_hash_table_lookup(batch->endpoints, endpoint_id);
+    if (before->is_deleted || endpoint->is_deleted) {
+        return;
+    }
+    if (before->disabled_reason != NULL && endpoint->disabled_reason != NULL) {
+        sim_violation("disabled", "a delivery is started for an endpoint that is disabled: %s",
+                      before->disabled_reason);
+    }
+    int64_t running = count_running(batch, endpoint_id);
+    if (running > endpoint->concurrency) {
+        sim_violation("concurrency",
+                      "%" G_GINT64_FORMAT " deliveries at once for an endpoint that takes %" G_GINT64_FORMAT, running,
+                      endpoint->concurrency);
+    }
+}
+
+/* Once they are in the batch's view. */
+static void check_claimed(const struct model_batch *batch, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->job_count; i++) {
+        const struct model_job *job = seen_job(batch, &outcome->jobs[i].job->id);
+        if (job->is_delivery) {
+            check_endpoint_of(batch, &job->endpoint_id);
+        }
+    }
+}
+
 /* A lease that is longer than leases are was given by a clock that was ahead: the store recalls it. */
 static void check_claims(const struct model_batch *batch, int64_t lease_ms, const struct outcome *outcome)
 {
@@ -191,5 +237,8 @@ void check_jobs(struct model_batch *batch, const struct facts *facts, const stru
         if (job->is_changed) {
             batch_set_job(batch, job);
         }
+    }
+    if (command->kind == COMMAND_CLAIM_JOBS) {
+        check_claimed(batch, &command->outcome);
     }
 }

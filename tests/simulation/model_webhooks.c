@@ -96,6 +96,7 @@ static enum outcome_code create(struct model_batch *batch, const struct create_e
         endpoint->id = real->endpoint->id;
         endpoint->url = g_strndup(command->url.bytes, command->url.length);
         endpoint->types = command->types;
+        endpoint->concurrency = command->concurrency;
         endpoint->is_changed = true;
         g_hash_table_insert(batch->endpoints, &endpoint->id, endpoint);
     }
