@@ -3,21 +3,23 @@
 
 #include "world.h"
 
-#define LATENESS_MS 1100     /* of a deadline: a second is what is published, and a turn */
-#define SET_ASIDE_MS 5000    /* a timeout that had failed by itself may rest for so long more */
-#define ANSWER_MS 10000      /* a client hears of what it asked: it may have been parked for seven seconds */
-#define HOLD_MS_MAX 60000    /* an endpoint that has failed twice is left alone for a minute at most */
-#define LOOK_MS 1000         /* a worker looks at least so often */
-#define STEP_US_MAX 15000000 /* of a long wait */
+#define LATENESS_MS 1100  /* of a deadline: a second is what is published, and a turn */
+#define SET_ASIDE_MS 5000 /* a timeout that had failed by itself may rest for so long more */
+#define ANSWER_MS 10000   /* a client hears of what it asked: it may have been parked for seven seconds */
+#define HOLD_MS_MAX 60000 /* an endpoint that has failed twice is left alone for a minute at most */
+#define LOOK_MS 1000      /* a worker looks at least so often */
+#define UNSETTLED_MS (SILENT_MS + HOLD_MS_MAX + LEASE_MS) /* one may still be waited for that is going to fail */
+#define STEP_US_MAX 15000000                              /* of a long wait */
 
 /* How the deliveries to one endpoint come on. */
 struct progress {
     struct uuid endpoint_id;
-    guint left;
+    bool is_due;
     int64_t since_ms; /* since when something is due, and nothing was delivered */
 };
 
 static GArray *progress;
+static int64_t settled_ms; /* from then on nothing is felt of what went wrong before */
 
 static int64_t later(int64_t a, int64_t b)
 {
@@ -38,16 +40,6 @@ static void check_lateness(const struct model_order *order, int64_t expires_at_m
     if (late_ms > LATENESS_MS + (was_due ? SET_ASIDE_MS : 0)) {
         sim_violation("I10", "order %" G_GINT64_FORMAT " is %" G_GINT64_FORMAT " ms late though all is well",
                       order->number, late_ms);
-    }
-}
-
-void ending_note_committed(const struct facts *facts)
-{
-    for (size_t i = 0; world->is_ending && i < facts->events.count; i++) {
-        const struct event *event = facts->events.items[i];
-        if (event->type == EVENT_ORDER_EXPIRED) {
-            check_lateness(model_order(world->model, &event->order->id), event->order->expires_at_ms);
-        }
     }
 }
 
@@ -89,9 +81,15 @@ static bool is_behind(void)
     return world->clock_furthest_us > world->clock_us;
 }
 
-/* Each endpoint that is enabled and has something due takes one delivery after the other: the next at the latest when it
- * was left alone for long enough, whoever had the one before is known to be dead, and somebody has looked. Returns when
- * something is due next; INT64_MAX: nothing is left. */
+/* The next delivery at the latest when somebody has looked and the receiver has answered. At first it may be left alone,
+ * for the last time, or whoever had the one before has yet to be known for dead. */
+static int64_t patience_ms(void)
+{
+    return LOOK_MS + RECEIVER_MS_MAX + LOOK_MS + (sim_unix_ms() < settled_ms ? UNSETTLED_MS : 0);
+}
+
+/* Each endpoint that is enabled and has something due takes one delivery after the other. Returns when something is due
+ * next; INT64_MAX: nothing is left. */
 static int64_t check_endpoint(const struct model_endpoint *endpoint)
 {
     struct progress *one = progress_of(&endpoint->id);
@@ -107,12 +105,15 @@ static int64_t check_endpoint(const struct model_endpoint *endpoint)
             next_ms = earlier(next_ms, job->state == JOB_RUNNING ? sim_unix_ms() : job->run_at_ms);
         }
     }
-    if (next_ms > sim_unix_ms() || left != one->left || is_behind()) {
-        one->left = left;
+    if (is_behind()) {
+        settled_ms = sim_unix_ms() + UNSETTLED_MS;
+    }
+    if (!one->is_due || is_behind()) {
         one->since_ms = sim_unix_ms();
     }
+    one->is_due = next_ms <= sim_unix_ms();
     int64_t waited_ms = sim_unix_ms() - one->since_ms;
-    if (waited_ms > HOLD_MS_MAX + LEASE_MS + LOOK_MS + RECEIVER_MS_MAX) {
+    if (waited_ms > patience_ms()) {
         sim_violation("liveness", "%u deliveries wait for an endpoint, the last was %" G_GINT64_FORMAT " ms ago", left,
                       waited_ms);
     }
@@ -134,6 +135,29 @@ static int64_t next_delivery_ms(void)
     return next_ms;
 }
 
+/* ---- What happens meanwhile ---- */
+
+static void note_finished(const struct job *real)
+{
+    const struct model_job *job = g_hash_table_lookup(world->model->jobs, &real->id);
+    if (real->is_changed && job->is_delivery && job_state_is_finished(job->state)) {
+        progress_of(&job->endpoint_id)->since_ms = sim_unix_ms();
+    }
+}
+
+void ending_note_committed(const struct facts *facts)
+{
+    for (size_t i = 0; world->is_ending && i < facts->events.count; i++) {
+        const struct event *event = facts->events.items[i];
+        if (event->type == EVENT_ORDER_EXPIRED) {
+            check_lateness(model_order(world->model, &event->order->id), event->order->expires_at_ms);
+        }
+    }
+    for (size_t i = 0; world->is_ending && i < facts->jobs.count; i++) {
+        note_finished(facts->jobs.entries[i].value);
+    }
+}
+
 /* ---- Time ---- */
 
 static int64_t monotonic_us(int64_t unix_ms)
@@ -148,6 +172,17 @@ static void pass(int64_t due_ms)
     int64_t until_us = later(next_us(), world->now_us + 1000);
     bool is_long = due_us - world->now_us > 2 * STEP_US_MAX;
     advance_us((is_long ? world->now_us + STEP_US_MAX : until_us) - world->now_us);
+}
+
+/* Whoever is given something to do is woken at once: turns, until nobody has given anybody anything. */
+static void turns(void)
+{
+    for (int idle = 0; idle < 2;) {
+        int64_t begun = world->begun;
+        round_of_turns();
+        advance_us(100);
+        idle = world->begun == begun ? idle + 1 : 0;
+    }
 }
 
 static void wake_everybody(void)
@@ -183,13 +218,14 @@ void end_well(void)
 {
     struct command resume = {.kind = COMMAND_UPDATE_QUEUE,
                              .input.update_queue = {.name = TEXT_LITERAL("all"), .has_paused = true}};
+    progress = g_array_new(FALSE, TRUE, sizeof(struct progress));
     wake_everybody();
     hear_all_answers();
     clients_give(&resume);
     hear_all_answers();
-    progress = g_array_new(FALSE, TRUE, sizeof(struct progress));
+    settled_ms = sim_unix_ms() + UNSETTLED_MS;
     for (int64_t due_ms = 0; due_ms != INT64_MAX;) {
-        round_of_turns();
+        turns();
         due_ms = earlier(next_deadline_ms(), next_delivery_ms());
         pass(due_ms);
     }

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "http/client.h"
 
-#define SILENT_MS 15000
 #define STATUS_GONE 410
 
 struct http_transfer {

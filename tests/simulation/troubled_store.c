@@ -65,6 +65,7 @@ static void batch_forget(struct open_batch *batch)
 static bool troubled_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
 {
     struct server *server = server_of(store);
+    world->begun++;
     if (!reach(store, TROUBLE_BEGIN_FAILS, FAULT_UNAVAILABLE, fault) || !inner->batch_begin(store, ret_now_ms, fault)) {
         return false;
     }

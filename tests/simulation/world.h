@@ -18,6 +18,7 @@
 #define CLIENTS_MAX 24
 #define ENDPOINTS_MAX 3
 #define RECEIVER_MS_MAX 3000 /* one that answers does within */
+#define SILENT_MS 15000      /* one that does not is waited for so long */
 #define LEASE_MS 60000
 #define START_UNIX_MS INT64_C(1795340460123) /* 2026-11-22T09:41:00.123Z */
 
@@ -138,6 +139,7 @@ struct world {
     int64_t ending_since_ms; /* by the clock that shows the time */
     int depth;               /* how many servers' code is interrupted */
     struct model *model;
+    int64_t begun; /* batches */
     int64_t events_read;
     int64_t audited_at;   /* commits, at the last audit */
     int64_t read_back_at; /* the same, when all was read back last */
