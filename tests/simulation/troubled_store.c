@@ -11,6 +11,7 @@
 #define DEPTH_MAX 3
 #define INTERRUPTED_PERMILLE 350
 #define SET_ASIDE_US 10000000
+#define BAD_ROW_US_MAX 120000000
 #define CONFLICTS_TO_BLAME_A_ROW 8
 
 static const struct store_ops *inner;
@@ -118,6 +119,44 @@ static bool blame_a_row(struct server *server, enum fault_kind kind, enum troubl
     return fault_set(fault, kind, "%s", trouble_name(trouble));
 }
 
+static const struct order *first_expired(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->events.count; i++) {
+        if (facts->events.items[i]->type == EVENT_ORDER_EXPIRED) {
+            return facts->events.items[i]->order;
+        }
+    }
+    return NULL;
+}
+
+static bool has_bad_row(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->events.count && world->now_us < world->bad_until_us && !world->is_calm; i++) {
+        const struct event *event = facts->events.items[i];
+        if (event->type == EVENT_ORDER_EXPIRED && uuid_equal(event->order->id, world->bad_order_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A row is refused once; or, where it is that of a timeout, for a while, whoever tries. */
+static bool is_refused(const struct facts *facts)
+{
+    if (has_bad_row(facts)) {
+        return true;
+    }
+    if (!trouble(TROUBLE_SAVE_REFUSED)) {
+        return false;
+    }
+    const struct order *order = first_expired(facts);
+    if (order != NULL) {
+        world->bad_order_id = order->id;
+        world->bad_until_us = world->now_us + random_magnitude(&world->random, BAD_ROW_US_MAX);
+    }
+    return true;
+}
+
 /* A store looks at what was decided as it saves, or as it commits. */
 static bool expect_no_refusal(bool ok, const struct fault *fault)
 {
@@ -134,7 +173,7 @@ static bool troubled_save(struct store *store, struct facts *facts, struct fault
     if (!reach(store, TROUBLE_SAVE_FAILS, FAULT_UNAVAILABLE, fault)) {
         return false;
     }
-    if (trouble(TROUBLE_SAVE_REFUSED)) {
+    if (is_refused(facts)) {
         return blame_a_row(server, FAULT_CONSTRAINT, TROUBLE_SAVE_REFUSED, fault);
     }
     if (trouble(TROUBLE_SAVE_CONFLICTS)) {

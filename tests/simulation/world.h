@@ -139,7 +139,9 @@ struct world {
     int64_t ending_since_ms; /* by the clock that shows the time */
     int depth;               /* how many servers' code is interrupted */
     struct model *model;
-    int64_t begun; /* batches */
+    int64_t begun;            /* batches */
+    struct uuid bad_order_id; /* whose end the store refuses to save */
+    int64_t bad_until_us;
     int64_t events_read;
     int64_t audited_at;   /* commits, at the last audit */
     int64_t read_back_at; /* the same, when all was read back last */
