@@ -24,7 +24,8 @@ struct attempt {
     struct command command; /* first: a command is an attempt */
     struct request *request;
     struct server *server;
-    int client; /* -1: it has given up on this attempt */
+    struct model_answer *expected; /* NULL: any */
+    int client;                    /* -1: it has given up on this attempt */
     bool is_applied;
 };
 
@@ -91,9 +92,16 @@ static bool often(int64_t permille)
 static void render(const struct command *command, const struct outcome *outcome, struct arena *arena,
                    struct kept_answer *ret_answer)
 {
+    const struct order *order = outcome->order;
+    const struct payment *payment = outcome->payment;
     (void)command;
-    *ret_answer = (struct kept_answer){.status = outcome_is_success(outcome->code) ? 200 : 409,
-                                       .body = arena_text(arena, text_from_c(outcome_code_name(outcome->code)))};
+    *ret_answer = (struct kept_answer){
+        .status = outcome_is_success(outcome->code) ? 200 : 409,
+        .body = arena_printf(
+            arena, "%s %s %lld %.*s", outcome_code_name(outcome->code),
+            order == NULL ? "-" : order_status_name(order->status), order == NULL ? 0 : (long long)order->version,
+            payment == NULL ? 0 : (int)payment->reference.length, payment == NULL ? "" : payment->reference.bytes),
+    };
 }
 
 static struct text any_customer(struct request *request)
@@ -131,7 +139,7 @@ static struct place_order wish_order(struct request *request)
         .lines = lines,
         .line_count = count,
         .hold_seconds = often(500) ? random_magnitude(&world->random, 3600) : HOLD_SECONDS_DEFAULT,
-        .metadata = TEXT_ABSENT,
+        .metadata = often(200) ? arena_printf(request->arena, "{\"basket\":\"%d\"}", (int)below(1000)) : TEXT_ABSENT,
     };
 }
 
@@ -187,6 +195,8 @@ static void wish_stock(struct request *request)
         .set_to = random_magnitude(&world->random, 40) - 1,
         .expected = random_magnitude(&world->random, 20) - 1,
         .reason = delta > 0 ? MOVEMENT_RESTOCK : MOVEMENT_CORRECTION,
+        .reference =
+            often(500) ? arena_printf(request->arena, "delivery-%lld", (long long)request->number) : TEXT_ABSENT,
     };
 }
 
@@ -263,6 +273,9 @@ static void wish_job(struct request *request)
         return;
     }
     const struct model_job *job = value;
+    if (job->claim == 0) {
+        return;
+    }
     if (often(500)) {
         request->command.kind = COMMAND_REDELIVER;
         request->command.input.redeliver = (struct redeliver){.job_id = job->id};
@@ -278,8 +291,9 @@ static void wish_change(struct request *request)
     struct known_order order = any_order();
     if (often(500)) {
         request->command.kind = COMMAND_CANCEL_ORDER;
-        request->command.input.cancel_order =
-            (struct cancel_order){.order_id = order.id, .reason = TEXT_LITERAL("changed my mind")};
+        request->command.input.cancel_order = (struct cancel_order){
+            .order_id = order.id,
+            .reason = often(500) ? TEXT_LITERAL("changed my mind") : TEXT_LITERAL("found it elsewhere")};
         request->may_repeat = true;
     } else {
         request->command.kind = COMMAND_EXTEND_HOLD;
@@ -429,6 +443,13 @@ bool clients_are_waiting(void)
 
 /* ---- Answers ---- */
 
+void clients_expect(struct command *command, struct model_answer *answer)
+{
+    struct attempt *attempt = (struct attempt *)command;
+    model_answer_free(attempt->expected);
+    attempt->expected = answer;
+}
+
 void clients_note_applied(struct command *command)
 {
     ((struct attempt *)command)->is_applied = command->outcome.changed;
@@ -492,6 +513,9 @@ static void take_answer(struct server *server, struct attempt *attempt)
     if (is_heard) {
         world->stats.answers++;
         check_truth(attempt);
+        if (!is_undecided(outcome->code) && attempt->expected != NULL) {
+            model_answer_check(world->model, attempt->expected, outcome);
+        }
         learn(outcome);
     }
     if (client != NULL && (!is_heard || is_undecided(outcome->code))) {
@@ -509,6 +533,7 @@ void clients_take_answers(struct server *server)
         command = command->next;
         take_answer(server, attempt);
         committer_release(server->committer, &attempt->command);
+        model_answer_free(attempt->expected);
         request_release(attempt->request);
         free(attempt);
     }

@@ -2,6 +2,7 @@
  * is run again with less and less of what may happen, for as long as it fails, and then tells its story. */
 
 #include <errno.h>
+#include <ftw.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -41,8 +42,9 @@ enum store_choice { STORE_BOTH, STORE_SHARED, STORE_SQLITE };
 
 struct settings {
     uint64_t first_seed;
-    int64_t seeds;   /* 0: no end */
-    int64_t seconds; /* 0: no end */
+    int64_t seeds;       /* 0: no end */
+    int64_t seconds;     /* 0: no end */
+    int64_t seeds_least; /* fewer are too few; 0: any number will do */
     int64_t steps;
     int64_t workers;
     enum store_choice store;
@@ -85,7 +87,6 @@ static void work(const struct settings *settings, struct worker *worker)
         (void)alarm(SEED_SECONDS_MAX);
         simulate(&options, &worker->stats);
     }
-    (void)rmdir(own_folder);
     exit(EXIT_SUCCESS);
 }
 
@@ -227,9 +228,38 @@ static void report(const struct settings *settings, double seconds)
     for (int i = 0; i < TROUBLE_COUNT; i++) {
         (void)printf("  %10lld  %s\n", (long long)sum.troubles[i], trouble_name(i));
     }
+    for (int i = 0; i < EVENT_TYPE_COUNT; i++) {
+        (void)printf("  %10lld  %s\n", (long long)sum.events[i], event_type_name((enum event_type)i));
+    }
     if (settings->seeds == 1) {
         (void)printf("trace %016llx\n", (unsigned long long)sum.trace);
     }
+}
+
+static bool did_happen(int64_t count, const char *what)
+{
+    if (count == 0) {
+        (void)printf("too little: \"%s\" never happened\n", what);
+    }
+    return count > 0;
+}
+
+/* A run in which too little happened proves nothing. */
+static bool was_enough(const struct settings *settings)
+{
+    struct sim_stats sum = sum_stats(settings);
+    bool enough = sum.seeds >= settings->seeds_least;
+    if (!enough) {
+        (void)printf("too little: %lld seeds, at least %lld are asked for\n", (long long)sum.seeds,
+                     (long long)settings->seeds_least);
+    }
+    for (int i = 0; i < TROUBLE_COUNT; i++) {
+        enough = did_happen(sum.troubles[i], trouble_name(i)) && enough;
+    }
+    for (int i = 0; i < EVENT_TYPE_COUNT; i++) {
+        enough = did_happen(sum.events[i], event_type_name((enum event_type)i)) && enough;
+    }
+    return enough;
 }
 
 static void show_progress(const struct settings *settings, double seconds)
@@ -247,12 +277,13 @@ static const char HELP[] =
     "  --seed N        the first seed (default 1); alone: this one only\n"
     "  --seeds N       how many; 0: until something ends it\n"
     "  --seconds S     no new seed after so many seconds\n"
+    "  --at-least N    fails, too, where fewer seeds were run, or something that may go wrong or happen never did\n"
     "  --steps N       of each seed (default 1500)\n"
     "  --store NAME    shared: one in memory, that several servers use at once; sqlite: the embedded one; both (default)\n"
     "  --workers N     seeds at a time (default: one a processor)\n"
     "  --quiet         name a failing seed and do not tell its story\n"
     "\n"
-    "Ends with 1 where a seed failed. A seed does the same each time, on any machine.\n"
+    "Ends with 1 where a seed failed, or there were too few. A seed does the same each time, on any machine.\n"
     "\n"
     "  ./dev simulate --seed 42              one seed\n"
     "  ./dev simulate --seconds 60           for a minute\n"
@@ -284,15 +315,12 @@ static enum store_choice store_named(const char *name)
 
 static void parse(int argc, char **argv, struct settings *settings)
 {
-    static const struct option OPTIONS[] = {{"seed", required_argument, NULL, 's'},
-                                            {"seeds", required_argument, NULL, 'n'},
-                                            {"seconds", required_argument, NULL, 't'},
-                                            {"steps", required_argument, NULL, 'k'},
-                                            {"store", required_argument, NULL, 'd'},
-                                            {"workers", required_argument, NULL, 'w'},
-                                            {"quiet", no_argument, NULL, 'q'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option OPTIONS[] = {
+        {"seed", required_argument, NULL, 's'},    {"seeds", required_argument, NULL, 'n'},
+        {"seconds", required_argument, NULL, 't'}, {"at-least", required_argument, NULL, 'l'},
+        {"steps", required_argument, NULL, 'k'},   {"store", required_argument, NULL, 'd'},
+        {"workers", required_argument, NULL, 'w'}, {"quiet", no_argument, NULL, 'q'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     bool has_seed = false;
     bool has_end = false;
     int option;
@@ -309,6 +337,9 @@ static void parse(int argc, char **argv, struct settings *settings)
         case 't':
             settings->seconds = number(optarg);
             has_end = true;
+            break;
+        case 'l':
+            settings->seeds_least = number(optarg);
             break;
         case 'k':
             settings->steps = number(optarg);
@@ -364,9 +395,10 @@ static bool run(const struct settings *settings)
         int status;
         const struct worker *worker = wait_worker(settings, &status);
         left -= worker != NULL;
-        if (worker != NULL && status != 0 && !failed) {
+        uint64_t failing = worker == NULL ? 0 : atomic_load(&worker->seed);
+        if (worker != NULL && status != 0 && (!failed || failing < seed)) {
             failed = true;
-            seed = atomic_load(&worker->seed);
+            seed = failing; /* of several the first: all before it have been tried */
             describe_end(status, how, sizeof(how));
             atomic_store(&shared->is_over, true);
         }
@@ -379,8 +411,17 @@ static bool run(const struct settings *settings)
     report(settings, now_seconds() - begin);
     if (failed) {
         tell(settings, seed, how);
+        return false;
     }
-    return !failed;
+    return settings->seeds_least == 0 || was_enough(settings);
+}
+
+static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *place)
+{
+    (void)status;
+    (void)kind;
+    (void)place;
+    return remove(path);
 }
 
 int main(int argc, char **argv)
@@ -399,6 +440,6 @@ int main(int argc, char **argv)
     }
     atomic_store(&shared->next_seed, settings.first_seed);
     bool ok = run(&settings);
-    (void)rmdir(folder);
+    (void)nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS); /* with what seeds that failed have left there */
     return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -31,18 +31,36 @@ static GArray *payments_new(const GArray *source)
     return payments;
 }
 
-static void free_order(gpointer value)
+struct model_order *model_order_copy(const struct model_order *order)
 {
-    struct model_order *order = value;
-    g_free(order->customer_id);
-    g_array_unref(order->payments);
-    g_free(order);
+    struct model_order *copy = g_new(struct model_order, 1);
+    *copy = *order;
+    copy->customer_id = g_strdup(order->customer_id);
+    copy->metadata = g_strdup(order->metadata);
+    copy->payments = payments_new(order->payments);
+    return copy;
+}
+
+void model_order_free(struct model_order *order)
+{
+    if (order != NULL) {
+        g_free(order->customer_id);
+        g_free(order->metadata);
+        g_array_unref(order->payments);
+        g_free(order);
+    }
+}
+
+static void free_order(gpointer order)
+{
+    model_order_free(order);
 }
 
 static void free_key(gpointer value)
 {
     struct model_key *key = value;
     g_free(key->key);
+    g_free(key->body);
     g_free(key);
 }
 
@@ -61,6 +79,38 @@ static GHashTable *keys_new(void)
     return g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_key);
 }
 
+static void clear_event(gpointer event)
+{
+    g_free(((struct model_event *)event)->data);
+}
+
+static GArray *events_new(void)
+{
+    GArray *events = g_array_new(FALSE, TRUE, sizeof(struct model_event));
+    g_array_set_clear_func(events, clear_event);
+    return events;
+}
+
+struct model_endpoint *model_endpoint_copy(const struct model_endpoint *endpoint)
+{
+    struct model_endpoint *copy = g_new(struct model_endpoint, 1);
+    *copy = *endpoint;
+    copy->url = g_strdup(endpoint->url);
+    return copy;
+}
+
+static void free_endpoint(gpointer value)
+{
+    struct model_endpoint *endpoint = value;
+    g_free(endpoint->url);
+    g_free(endpoint);
+}
+
+static GHashTable *endpoints_new(void)
+{
+    return g_hash_table_new_full(hash_uuid, same_uuid, NULL, free_endpoint);
+}
+
 static GHashTable *jobs_new(void)
 {
     return g_hash_table_new_full(hash_uuid, same_uuid, NULL, g_free);
@@ -75,6 +125,10 @@ struct model *model_new(void)
     model->references = references_new();
     model->keys = keys_new();
     model->jobs = jobs_new();
+    model->open_deliveries = g_hash_table_new(hash_uuid, same_uuid);
+    model->endpoints = endpoints_new();
+    model->events = events_new();
+    model->changed = g_array_new(FALSE, FALSE, sizeof(struct uuid));
     for (int i = 0; i < MODEL_SKUS_MAX; i++) {
         (void)g_snprintf(model->skus[i].name, sizeof(model->skus[i].name), "sku-%d", i);
     }
@@ -87,7 +141,11 @@ void model_free(struct model *model)
         g_hash_table_unref(model->orders);
         g_hash_table_unref(model->references);
         g_hash_table_unref(model->keys);
+        g_hash_table_unref(model->open_deliveries);
         g_hash_table_unref(model->jobs);
+        g_hash_table_unref(model->endpoints);
+        g_array_unref(model->events);
+        g_array_unref(model->changed);
         g_free(model);
     }
 }
@@ -117,7 +175,9 @@ struct model_batch *model_batch_new(const struct model *model)
     batch->references = references_new();
     batch->keys = keys_new();
     batch->jobs = jobs_new();
-    batch->events = g_array_new(FALSE, TRUE, sizeof(struct model_event));
+    batch->endpoints = endpoints_new();
+    batch->events = events_new();
+    batch->by_hand = g_array_new(FALSE, FALSE, sizeof(struct model_delivery));
     return batch;
 }
 
@@ -128,7 +188,9 @@ void model_batch_free(struct model_batch *batch)
         g_hash_table_unref(batch->references);
         g_hash_table_unref(batch->keys);
         g_hash_table_unref(batch->jobs);
+        g_hash_table_unref(batch->endpoints);
         g_array_unref(batch->events);
+        g_array_unref(batch->by_hand);
         g_free(batch);
     }
 }
@@ -159,10 +221,7 @@ struct model_order *batch_order(struct model_batch *batch, const struct uuid *id
     struct model_order *copy = g_hash_table_lookup(batch->orders, id);
     const struct model_order *order = model_order(batch->model, id);
     if (copy == NULL && order != NULL) {
-        copy = g_new(struct model_order, 1);
-        *copy = *order;
-        copy->customer_id = g_strdup(order->customer_id);
-        copy->payments = payments_new(order->payments);
+        copy = model_order_copy(order);
         copy->is_changed = false;
         g_hash_table_insert(batch->orders, &copy->id, copy);
     }
@@ -189,19 +248,14 @@ const struct model_job *seen_job(const struct model_batch *batch, const struct u
 
 void batch_set_job(struct model_batch *batch, const struct job *job)
 {
+    const struct model_job *before = seen_job(batch, &job->id);
     struct model_job *copy = g_new(struct model_job, 1);
-    *copy = (struct model_job){
-        .id = job->id, .state = job->state, .claim = job->claim, .lease_until_ms = job->lease_until_ms};
+    *copy = model_job_of(job);
+    copy->was_taken_over =
+        before != NULL && (before->claim == copy->claim ? before->was_taken_over : before->state == JOB_RUNNING);
+    copy->event_sequence = before == NULL ? copy->event_sequence : before->event_sequence;
+    copy->may_overtake = before != NULL && before->may_overtake;
     g_hash_table_replace(batch->jobs, &copy->id, copy);
-}
-
-void batch_add_event(struct model_batch *batch, enum event_type type, const struct model_order *order)
-{
-    struct model_event event = {.type = type};
-    if (order != NULL) {
-        event.order_id = order->id;
-    }
-    g_array_append_val(batch->events, event);
 }
 
 void batch_add_order(struct model_batch *batch, struct model_order *order)
@@ -241,13 +295,10 @@ static void apply_order(struct model *model, struct model_order *copy)
     } else {
         copy->number = ++model->order_count;
     }
-    bool is_sale = copy->status == ORDER_PAID && (order == NULL || order->status != ORDER_PAID);
-    for (size_t i = 0; is_sale && i < copy->line_count; i++) {
-        model->sold[copy->lines[i].sku] += copy->lines[i].quantity;
-    }
     model->payment_count += (int64_t)copy->payments->len - (order == NULL ? 0 : (int64_t)order->payments->len);
     copy->stamp = model->commits;
     copy->is_changed = false;
+    g_array_append_val(model->changed, copy->id);
     g_hash_table_replace(model->orders, &copy->id, copy);
 }
 
@@ -280,6 +331,15 @@ static void apply_new(GHashTable *from, GHashTable *to, const char *rule, const 
     }
 }
 
+static void put_job(struct model *model, struct model_job *job)
+{
+    (void)g_hash_table_remove(model->open_deliveries, &job->id);
+    g_hash_table_replace(model->jobs, &job->id, job);
+    if (job->is_delivery && !job_state_is_finished(job->state)) {
+        g_hash_table_insert(model->open_deliveries, &job->id, job);
+    }
+}
+
 static void apply_jobs(struct model *model, struct model_batch *batch)
 {
     GHashTableIter iterator;
@@ -293,7 +353,65 @@ static void apply_jobs(struct model *model, struct model_batch *batch)
                           before->claim, job->claim);
         }
         g_hash_table_iter_steal(&iterator);
-        g_hash_table_replace(model->jobs, &job->id, job);
+        put_job(model, job);
+    }
+}
+
+/* Deliveries are due behind those of the transaction before, unless that is far ahead. */
+static void queue_delivery(struct model *model, const struct job *source, struct model_job *job)
+{
+    int64_t ahead_ms = model->last_delivery_ms - job->run_at_ms;
+    int64_t due_ms = ahead_ms > 0 && ahead_ms < MODEL_SET_BACK_MS ? model->last_delivery_ms : job->run_at_ms;
+    model->is_set_back =
+        (model->is_set_back || due_ms < model->last_delivery_ms) && due_ms <= model->furthest_delivery_ms;
+    model->last_delivery_ms = due_ms;
+    model->furthest_delivery_ms = MAX(due_ms, model->furthest_delivery_ms);
+    job->may_overtake = model->is_set_back;
+    job->event_sequence = (int64_t)(model->events->len + source->event->place + 1);
+}
+
+static void apply_new_jobs(struct model *model, const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->new_jobs.count; i++) {
+        const struct job *job = facts->new_jobs.items[i];
+        struct model_job *copy = g_new(struct model_job, 1);
+        *copy = model_job_of(job);
+        if (job->event != NULL) {
+            queue_delivery(model, job, copy);
+        }
+        put_job(model, copy);
+    }
+}
+
+/* How an endpoint fares, whoever says so last. */
+static void apply_endpoints(struct model *model, struct model_batch *batch)
+{
+    GHashTableIter iterator;
+    gpointer value;
+    g_hash_table_iter_init(&iterator, batch->endpoints);
+    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
+        struct model_endpoint *copy = value;
+        struct model_endpoint *endpoint = g_hash_table_lookup(model->endpoints, &copy->id);
+        if (endpoint != NULL && endpoint->claimed_to > copy->claimed_to) {
+            copy->claimed_to = endpoint->claimed_to;
+        } else if (endpoint != NULL) {
+            endpoint->claimed_to = copy->claimed_to;
+        }
+        if (copy->is_changed) {
+            g_hash_table_iter_steal(&iterator);
+            g_hash_table_replace(model->endpoints, &copy->id, copy);
+        }
+    }
+}
+
+static void apply_events(struct model *model, struct model_batch *batch)
+{
+    for (guint i = 0; i < batch->events->len; i++) {
+        struct model_event *event = &g_array_index(batch->events, struct model_event, i);
+        event->id = batch->facts->events.items[i]->id;
+        event->created_at_ms = batch->facts->events.items[i]->created_at_ms;
+        g_array_append_val(model->events, *event);
+        event->data = NULL;
     }
 }
 
@@ -325,15 +443,11 @@ void model_apply(struct model *model, struct model_batch *batch)
     apply_new(batch->references, model->references, "I7", "payment reference");
     apply_new(batch->keys, model->keys, "I8", "idempotency key");
     apply_jobs(model, batch);
+    apply_new_jobs(model, batch->facts);
+    apply_endpoints(model, batch);
+    apply_events(model, batch);
+    model->noticed = batch->has_noticed ? batch->noticed : model->noticed;
     for (int i = 0; i < MODEL_SKUS_MAX; i++) {
         apply_sku(model, &batch->skus[i], i);
-    }
-    model->event_count += (int64_t)batch->facts->events.count;
-    for (int i = 0; i < MODEL_SKUS_MAX; i++) {
-        if (model->sold[i] + model->skus[i].stock_quantity != model->skus[i].supplied) {
-            sim_violation("never sold twice",
-                          "%s: %" G_GINT64_FORMAT " sold and %" G_GINT64_FORMAT " left of %" G_GINT64_FORMAT,
-                          model->skus[i].name, model->sold[i], model->skus[i].stock_quantity, model->skus[i].supplied);
-        }
     }
 }

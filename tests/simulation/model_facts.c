@@ -3,33 +3,73 @@
 
 #include "model_state.h"
 
+#include <string.h>
+
+static bool is_text(struct text text, const char *expected)
+{
+    return expected == NULL ? text.bytes == NULL : text.bytes != NULL && text_equal_c(text, expected);
+}
+
+static bool same_lines(const struct model *model, const struct model_order *expected, const struct order *real)
+{
+    bool is_same = real->line_count == expected->line_count;
+    for (size_t i = 0; is_same && i < real->line_count; i++) {
+        is_same = model_sku_index(model, real->lines[i].variant->sku) == expected->lines[i].sku &&
+                  real->lines[i].quantity == expected->lines[i].quantity &&
+                  real->lines[i].unit_price == expected->lines[i].unit_price;
+    }
+    return is_same;
+}
+
+bool model_payment_is(const struct model_payment *expected, const struct payment *real)
+{
+    return is_text(real->reference, expected->reference) &&
+           (real->status == PAYMENT_ACCEPTED) == expected->is_accepted && real->amount.amount == expected->amount &&
+           strcmp(real->amount.currency, "EUR") == 0 && real->created_at_ms == expected->created_at_ms &&
+           is_text(real->reason, expected->is_accepted ? NULL : outcome_code_name(expected->code));
+}
+
+static bool same_payments(const struct model_order *expected, const struct order *real)
+{
+    bool is_same = real->payment_count == expected->payments->len;
+    for (guint i = 0; is_same && i < expected->payments->len; i++) {
+        is_same = model_payment_is(&g_array_index(expected->payments, struct model_payment, i), &real->payments[i]);
+    }
+    return is_same;
+}
+
+const char *model_order_differs(const struct model *model, const struct model_order *expected, const struct order *real)
+{
+    return !uuid_equal(real->id, expected->id)                                                 ? "id"
+           : real->status != expected->status                                                  ? "status"
+           : real->revived != expected->is_revived                                             ? "revived"
+           : !is_text(real->customer_id, expected->customer_id)                                ? "customer"
+           : !is_text(real->cancel_reason, expected->cancel_reason)                            ? "reason of its end"
+           : !is_text(real->metadata, expected->metadata)                                      ? "metadata"
+           : !same_lines(model, expected, real)                                                ? "lines"
+           : real->total.amount != expected->total || strcmp(real->total.currency, "EUR") != 0 ? "total"
+           : real->created_at_ms != expected->created_at_ms                                    ? "time of creation"
+           : real->expires_at_ms != expected->expires_at_ms                                    ? "deadline"
+           : real->hold_ms != expected->hold_ms                                                ? "first hold"
+           : real->version != expected->version                                                ? "version"
+           : !same_payments(expected, real)                                                    ? "payments"
+                                                                                               : NULL;
+}
+
 static void check_order(struct model_batch *batch, const struct order *order)
 {
     const struct model_order *expected = seen_order(batch, &order->id);
     if (expected == NULL) {
         sim_violation("saved", "an order is saved that nobody placed");
     }
-    bool is_same = order->status == expected->status && order->revived == expected->is_revived &&
-                   order->expires_at_ms == expected->expires_at_ms && order->total.amount == expected->total &&
-                   order->line_count == expected->line_count && order->payment_count == expected->payments->len;
-    for (size_t i = 0; is_same && i < order->line_count; i++) {
-        is_same = model_sku_index(batch->model, order->lines[i].variant->sku) == expected->lines[i].sku &&
-                  order->lines[i].quantity == expected->lines[i].quantity &&
-                  order->lines[i].unit_price == expected->lines[i].unit_price;
-    }
-    for (size_t i = 0; is_same && i < order->payment_count; i++) {
-        const struct model_payment *payment = &g_array_index(expected->payments, struct model_payment, i);
-        is_same = text_equal_c(order->payments[i].reference, payment->reference) &&
-                  (order->payments[i].status == PAYMENT_ACCEPTED) == payment->is_accepted &&
-                  order->payments[i].amount.amount == payment->amount;
-    }
-    if (!is_same) {
+    const char *what = model_order_differs(batch->model, expected, order);
+    if (what != NULL) {
         sim_violation("saved",
-                      "order %" G_GINT64_FORMAT " is saved as %s until %" G_GINT64_FORMAT
-                      " with %zu payments; the model "
-                      "has it %s until %" G_GINT64_FORMAT " with %u",
-                      expected->number, order_status_name(order->status), order->expires_at_ms, order->payment_count,
-                      order_status_name(expected->status), expected->expires_at_ms, expected->payments->len);
+                      "order %" G_GINT64_FORMAT ", its %s: it is saved as %s until %" G_GINT64_FORMAT
+                      " with %zu payments; the model has it %s until %" G_GINT64_FORMAT " with %u",
+                      expected->number, what, order_status_name(order->status), order->expires_at_ms,
+                      order->payment_count, order_status_name(expected->status), expected->expires_at_ms,
+                      expected->payments->len);
     }
 }
 
@@ -48,57 +88,6 @@ static void check_level(struct model_batch *batch, const struct variant *variant
     }
 }
 
-/* Those that follow from the levels, which are told of behind all others. */
-static void expect_thresholds(struct model_batch *batch, const struct facts *facts)
-{
-    for (size_t i = 0; i < facts->variants.count; i++) {
-        const struct variant *variant = facts->variants.entries[i].value;
-        int index = model_sku_index(batch->model, variant->sku);
-        const struct model_sku *before = &batch->model->skus[index];
-        const struct model_sku *after = seen_sku(batch, index);
-        if (!before->exists || !after->is_changed) {
-            continue;
-        }
-        int64_t had = before->stock_quantity - before->reserved_quantity;
-        int64_t has = after->stock_quantity - after->reserved_quantity;
-        if ((had > 0) != (has > 0)) {
-            batch_add_event(batch, has > 0 ? EVENT_STOCK_BACK : EVENT_STOCK_SOLD_OUT, NULL);
-        }
-        if (had > after->low_stock_threshold && has <= after->low_stock_threshold) {
-            batch_add_event(batch, EVENT_STOCK_LOW, NULL);
-        }
-    }
-}
-
-static bool is_modelled(enum event_type type)
-{
-    return type != EVENT_ORDER_PAYMENT_DUE_SOON && type != EVENT_WEBHOOK_ENDPOINT_DISABLED;
-}
-
-/* I11: exactly one event for every state change, in the order of the changes. */
-static void check_events(struct model_batch *batch, const struct facts *facts)
-{
-    guint at = 0;
-    for (size_t i = 0; i < facts->events.count; i++) {
-        const struct event *event = facts->events.items[i];
-        if (!is_modelled(event->type)) {
-            continue;
-        }
-        const struct model_event *expected =
-            at < batch->events->len ? &g_array_index(batch->events, struct model_event, at) : NULL;
-        struct uuid order_id = event->order == NULL ? (struct uuid){{0}} : event->order->id;
-        if (expected == NULL || expected->type != event->type || !uuid_equal(expected->order_id, order_id)) {
-            sim_violation("I11", "event %zu of the batch is %s, the model expects %s", i, event_type_name(event->type),
-                          expected == NULL ? "none" : event_type_name(expected->type));
-        }
-        at++;
-    }
-    if (at < batch->events->len) {
-        sim_violation("I11", "no event tells of a change: %s",
-                      event_type_name(g_array_index(batch->events, struct model_event, at).type));
-    }
-}
-
 void model_expects_facts(struct model_batch *batch, const struct facts *facts)
 {
     batch->facts = facts;
@@ -108,6 +97,8 @@ void model_expects_facts(struct model_batch *batch, const struct facts *facts)
     for (size_t i = 0; i < facts->variants.count; i++) {
         check_level(batch, facts->variants.entries[i].value);
     }
-    expect_thresholds(batch, facts);
+    tell_thresholds(batch, facts);
     check_events(batch, facts);
+    check_endpoints(batch, facts);
+    check_deliveries(batch, facts);
 }

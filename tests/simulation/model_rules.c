@@ -43,7 +43,8 @@ static void move_order(struct model_batch *batch, struct model_order *order, enu
 static void expire(struct model_batch *batch, struct model_order *order)
 {
     move_order(batch, order, ORDER_EXPIRED, -1, 0);
-    batch_add_event(batch, EVENT_ORDER_EXPIRED, order);
+    order->cancel_reason = MODEL_TIMED_OUT;
+    tell_ended(batch, order);
 }
 
 static int64_t needed(const struct model_order *order, int sku)
@@ -124,14 +125,18 @@ static enum outcome_code judge_place(struct model_batch *batch, const struct fac
     for (size_t i = 0; i < command->line_count; i++) {
         int sku = ret_order->lines[i].sku;
         int64_t limit = seen_sku(batch, sku)->max_per_customer;
+        batch->limit = (struct model_limit){.limit = limit, .requested = needed(ret_order, sku)};
         if (limit > 0 && batch->model->skus[sku].max_per_customer == 0) {
             /* Not limited when the batch began: the order may count as placed before the limit was set. */
+            batch->limit.is_open = true;
             if (real == OUTCOME_PURCHASE_LIMIT) {
                 return real;
             }
-        } else if (limit > 0 &&
-                   bought(batch, command->customer_id, sku, facts->now_ms) + needed(ret_order, sku) > limit) {
-            return OUTCOME_PURCHASE_LIMIT;
+        } else if (limit > 0) {
+            batch->limit.already = bought(batch, command->customer_id, sku, facts->now_ms);
+            if (batch->limit.already + batch->limit.requested > limit) {
+                return OUTCOME_PURCHASE_LIMIT;
+            }
         }
     }
     for (size_t i = 0; i < command->line_count; i++) {
@@ -156,11 +161,13 @@ static enum outcome_code place(struct model_batch *batch, const struct facts *fa
     *order = wish;
     order->id = real->order->id;
     order->customer_id = c_string(command->customer_id);
+    order->metadata = command->metadata.bytes == NULL ? NULL : c_string(command->metadata);
     order->created_at_ms = facts->now_ms;
+    order->hold_ms = command->hold_seconds * 1000;
     order->expires_at_ms = facts->now_ms + command->hold_seconds * 1000;
     batch_add_order(batch, order);
     move_order(batch, order, ORDER_DRAFT, 1, 0);
-    batch_add_event(batch, EVENT_ORDER_CREATED, order);
+    tell_created(batch, order);
     return code;
 }
 
@@ -172,11 +179,12 @@ static void record(struct model_batch *batch, struct model_order *order, const c
         .is_accepted = code == OUTCOME_ORDER_PAID,
         .code = code,
         .amount = amount,
+        .created_at_ms = batch->now_ms,
     };
     g_array_append_val(order->payments, payment);
     order->is_changed = true;
     batch_add_reference(batch, reference, &order->id);
-    batch_add_event(batch, payment.is_accepted ? EVENT_ORDER_PAID : EVENT_PAYMENT_REFUND_DUE, order);
+    tell_payment(batch, order, &payment);
 }
 
 static bool has_stock(const struct model_batch *batch, const struct model_order *order)
@@ -208,6 +216,7 @@ static enum outcome_code judge_payment(struct model_batch *batch, const struct f
     if (has_stock(batch, order)) {
         move_order(batch, order, ORDER_PAID, 0, -1);
         order->is_revived = true;
+        order->cancel_reason = NULL;
         return OUTCOME_ORDER_PAID;
     }
     for (size_t i = 0; i < order->line_count; i++) {
@@ -259,8 +268,10 @@ static enum outcome_code cancel(struct model_batch *batch, const struct facts *f
         return OUTCOME_ORDER_NOT_FOUND;
     }
     if (is_live(order, facts->now_ms)) {
+        g_autofree char *reason = c_string(command->reason);
         move_order(batch, order, ORDER_CANCELLED, -1, 0);
-        batch_add_event(batch, EVENT_ORDER_CANCELLED, order);
+        order->cancel_reason = g_intern_string(reason);
+        tell_ended(batch, order);
     }
     return order->status == ORDER_CANCELLED ? OUTCOME_ORDER_CANCELLED
            : order->status == ORDER_PAID    ? OUTCOME_ORDER_ALREADY_PAID
@@ -280,10 +291,11 @@ static enum outcome_code extend(struct model_batch *batch, const struct facts *f
     if (expires_at_ms > order->created_at_ms + facts->policy.hold_seconds_max * 1000) {
         return OUTCOME_HOLD_LIMIT;
     }
+    int64_t previous_ms = order->expires_at_ms;
     order->expires_at_ms = expires_at_ms;
     order->version++;
     order->is_changed = true;
-    batch_add_event(batch, EVENT_ORDER_EXTENDED, order);
+    tell_extended(batch, order, previous_ms);
     return OUTCOME_ORDER_EXTENDED;
 }
 
@@ -308,10 +320,11 @@ static enum outcome_code adjust(struct model_batch *batch, const struct facts *f
     if (quantity < sku->reserved_quantity) {
         return short_of_stock(batch, facts, index, OUTCOME_STOCK_IS_RESERVED);
     }
-    sku->supplied += quantity - sku->stock_quantity;
+    batch->last_delta = quantity - sku->stock_quantity;
+    sku->supplied += batch->last_delta;
     sku->stock_quantity = quantity;
     sku->is_changed = true;
-    batch_add_event(batch, EVENT_STOCK_ADJUSTED, NULL);
+    tell_adjusted(batch, sku, batch->last_delta, command);
     return OUTCOME_STOCK_ADJUSTED;
 }
 
@@ -352,57 +365,6 @@ static enum outcome_code create(struct model_batch *batch, const struct create_p
     return OUTCOME_PRODUCT_CREATED;
 }
 
-/* ---- Jobs: who holds which ---- */
-
-/* A lease that is longer than leases are was given by a clock that was ahead: the store recalls it. */
-static void check_claims(const struct model_batch *batch, const struct facts *facts, int64_t lease_ms,
-                         const struct outcome *outcome)
-{
-    for (size_t i = 0; i < outcome->job_count; i++) {
-        const struct job *job = outcome->jobs[i].job;
-        const struct model_job *before = seen_job(batch, &job->id);
-        int64_t left_ms = before == NULL ? 0 : before->lease_until_ms - facts->now_ms;
-        if (before != NULL && before->state == JOB_RUNNING && left_ms > 0 && left_ms <= lease_ms) {
-            sim_violation("one holder", "a job was claimed %" G_GINT64_FORMAT " ms before its lease ended", left_ms);
-        }
-        if (before != NULL && job_state_is_finished(before->state)) {
-            sim_violation("done once", "a job that is %s was claimed", job_state_name(before->state));
-        }
-    }
-}
-
-static void check_results(struct model_batch *batch, const struct finish_jobs *command, const struct outcome *outcome)
-{
-    for (size_t i = 0; i < command->count; i++) {
-        const struct job_result *result = &command->results[i];
-        const struct model_job *before = seen_job(batch, &result->job_id);
-        bool is_held = before != NULL && before->claim == result->claim;
-        bool is_accepted = outcome->jobs[i].verdict == JOB_ACCEPTED;
-        if (is_accepted != is_held && outcome->jobs[i].job != NULL) {
-            sim_violation("fencing", "the result of claim %" G_GINT64_FORMAT " was %s, the job's is %" G_GINT64_FORMAT,
-                          result->claim, is_accepted ? "accepted" : "refused", before == NULL ? 0 : before->claim);
-        }
-    }
-}
-
-static void check_renewals(struct model_batch *batch, const struct facts *facts, const struct renew_jobs *command,
-                           const struct outcome *outcome)
-{
-    for (size_t i = 0; i < command->count; i++) {
-        const struct job *job = facts_job(facts, &command->renewals[i].job_id);
-        const struct model_job *before = seen_job(batch, &command->renewals[i].job_id);
-        bool is_held = before != NULL && before->state == JOB_RUNNING && before->claim == command->renewals[i].claim;
-        if ((outcome->jobs[i].verdict != JOB_FENCED) != is_held && job != NULL) {
-            sim_violation("fencing",
-                          "the lease of claim %" G_GINT64_FORMAT " was %s; the model's job is %s by %" G_GINT64_FORMAT
-                          ", the engine's %s by %" G_GINT64_FORMAT,
-                          command->renewals[i].claim, is_held ? "refused" : "renewed",
-                          before == NULL ? "none" : job_state_name(before->state), before == NULL ? 0 : before->claim,
-                          job_state_name(job->state), job->claim);
-        }
-    }
-}
-
 /* ---- Answers ---- */
 
 static void check_code(const char *what, enum outcome_code expected, enum outcome_code real)
@@ -418,34 +380,32 @@ static bool is_keyed(const struct idempotency *idempotency)
     return idempotency->key.bytes != NULL;
 }
 
-/* True: the key was seen before, and the answer is checked. */
-static bool check_key(struct model_batch *batch, const struct idempotency *idempotency, const struct outcome *outcome)
+/* What is answered where the key was seen before; NULL: it was not. */
+static struct model_answer *answer_again(struct model_batch *batch, const struct idempotency *idempotency,
+                                         const struct outcome *outcome)
 {
     if (!is_keyed(idempotency)) {
-        return false;
+        return NULL;
     }
     g_autofree char *name = c_string(idempotency->key);
     const struct model_key *key = seen_key(batch, name);
     if (key == NULL) {
-        return false;
+        return NULL;
     }
     bool is_same = memcmp(key->fingerprint, idempotency->fingerprint, FINGERPRINT_BYTES) == 0;
     check_code(name, is_same ? OUTCOME_REPLAYED : OUTCOME_IDEMPOTENCY_KEY_REUSED, outcome->code);
-    if (!is_same) {
-        return true;
-    }
-    bool same_order = outcome->order != NULL && uuid_equal(outcome->order->id, key->order_id);
-    if (key->has_order ? !same_order : outcome->record->status != key->status) {
+    if (is_same && key->has_order ? outcome->order == NULL || !uuid_equal(outcome->order->id, key->order_id)
+                                  : is_same && outcome->record->status != key->status) {
         sim_violation("I8", "the key %s is answered with something else than before", name);
     }
-    if (key->has_order && outcome->order->status != ORDER_DRAFT) {
+    if (is_same && key->has_order && outcome->order->status != ORDER_DRAFT) {
         sim_violation("I8", "the key %s does not get the answer that it got first", name);
     }
-    return true;
+    return model_answer_replay(batch, key, is_same);
 }
 
 static void keep_key(struct model_batch *batch, const struct idempotency *idempotency, const struct outcome *outcome,
-                     int status)
+                     const struct kept_answer *answer)
 {
     if (!is_keyed(idempotency) || (!outcome_is_success(outcome->code) && !outcome->changed)) {
         return;
@@ -457,29 +417,35 @@ static void keep_key(struct model_batch *batch, const struct idempotency *idempo
     if (key->has_order) {
         key->order_id = outcome->order->id;
     }
-    key->status = status;
+    key->status = answer->status;
+    key->body = c_string(answer->body);
     batch_add_key(batch, key);
 }
 
-static void check_batch(struct model_batch *batch, const struct facts *facts, const struct place_orders *command,
-                        const struct outcome *outcome)
+static struct model_answer *check_batch(struct model_batch *batch, const struct facts *facts,
+                                        const struct place_orders *command, const struct outcome *outcome)
 {
     if (outcome->code == OUTCOME_NEEDS_SWEEP) {
         if (!facts->sweep_pending) {
             sim_violation("answer", "a batch of orders waits for a sweep, and none is pending");
         }
-        return;
+        return NULL;
     }
     check_code("a batch of orders", OUTCOME_ORDERS_PLACED, outcome->code);
+    struct model_answer *answer = model_answer_of_many(OUTCOME_ORDERS_PLACED);
     for (size_t i = 0; i < command->member_count; i++) {
         const struct place_orders_member *member = &command->members[i];
         const struct outcome *real = &outcome->members[i];
-        if (check_key(batch, &member->idempotency, real)) {
-            continue;
+        struct model_answer *part = answer_again(batch, &member->idempotency, real);
+        if (part == NULL) {
+            enum outcome_code code = place(batch, facts, &member->order, real);
+            check_code("an order of a batch", code, real->code);
+            part = model_answer_place(batch, &member->order, code, real);
+            keep_key(batch, &member->idempotency, real, &(struct kept_answer){.body = TEXT_ABSENT});
         }
-        check_code("an order of a batch", place(batch, facts, &member->order, real), real->code);
-        keep_key(batch, &member->idempotency, real, 0);
+        model_answer_add_member(answer, part);
     }
+    return answer;
 }
 
 /* What the kind's rule says; false: it is none of the model's. */
@@ -513,48 +479,28 @@ static bool predict(struct model_batch *batch, const struct facts *facts, const 
     }
 }
 
-static void check_other(struct model_batch *batch, const struct facts *facts, const struct command *command)
-{
-    switch (command->kind) {
-    case COMMAND_PLACE_ORDERS:
-        check_batch(batch, facts, &command->input.place_orders, &command->outcome);
-        break;
-    case COMMAND_CLAIM_JOBS:
-        check_claims(batch, facts, command->input.claim_jobs.lease_ms, &command->outcome);
-        break;
-    case COMMAND_FINISH_JOBS:
-        check_results(batch, &command->input.finish_jobs, &command->outcome);
-        break;
-    case COMMAND_RENEW_JOBS:
-        check_renewals(batch, facts, &command->input.renew_jobs, &command->outcome);
-        break;
-    default:
-        break;
-    }
-    for (size_t i = 0; i < facts->jobs.count;
-         i++) { /* those that nobody holds change, too: with their lease, by hand */
-        const struct job *job = facts->jobs.entries[i].value;
-        if (job->is_changed) {
-            batch_set_job(batch, job);
-        }
-    }
-}
-
-void model_expects_outcome(struct model_batch *batch, const struct facts *facts, const struct command *command)
+struct model_answer *model_expects_outcome(struct model_batch *batch, const struct facts *facts,
+                                           const struct command *command)
 {
     enum outcome_code code;
+    batch->now_ms = facts->now_ms;
     if (command->outcome.code == OUTCOME_STORE_UNAVAILABLE && facts_have_locked(facts)) {
-        return; /* what it needs is in somebody else's hands */
+        return NULL; /* what it needs is in somebody else's hands */
     }
-    if (check_key(batch, &command->idempotency, &command->outcome)) {
-        return;
+    struct model_answer *answer = answer_again(batch, &command->idempotency, &command->outcome);
+    if (answer != NULL) {
+        return answer;
     }
-    if (predict(batch, facts, command, &code)) {
+    if (command->kind == COMMAND_PLACE_ORDERS) {
+        answer = check_batch(batch, facts, &command->input.place_orders, &command->outcome);
+    } else if (predict(batch, facts, command, &code) || predict_webhooks(batch, command, &code)) {
         check_code(command_kind_name(command->kind), code, command->outcome.code);
+        answer = model_answer_new(batch, command, code);
     } else {
-        check_other(batch, facts, command);
+        check_jobs(batch, facts, command);
     }
-    keep_key(batch, &command->idempotency, &command->outcome, command->answer.status);
+    keep_key(batch, &command->idempotency, &command->outcome, &command->answer);
+    return answer;
 }
 
 void model_expects_expiry(struct model_batch *batch, const struct facts *facts, const struct uuid *order_id,

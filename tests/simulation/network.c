@@ -1,5 +1,6 @@
-/* The outside world that webhooks are sent to: linked in the place of the HTTP client. Receivers answer, fail, or say
- * nothing; what they took is held against what the committed events owe them. */
+/* The outside world that webhooks are sent to: linked in the place of the HTTP client. Receivers answer, fail, say that
+ * they are gone, or nothing; what they are sent is held against what was ever queued for them by what has committed, and
+ * what counts as delivered against what they took. */
 
 #include "world.h"
 
@@ -7,16 +8,16 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/clock.h"
 #include "http/client.h"
 
-#define RECEIVER_MS_MAX 3000
-#define SILENT_MS 15000
+#define STATUS_GONE 410
 
 struct http_transfer {
     struct http_client *client;
     void (*done)(void *context, const struct http_client_result *result);
     void *context;
-    char *owed; /* what a success settles */
+    struct owed *owed;
     int64_t due_us;
     int64_t posted_us;
     int status; /* 0: no answer comes */
@@ -31,67 +32,129 @@ struct http_client {
 };
 
 static LIST_HEAD(, http_client) clients = LIST_HEAD_INITIALIZER(clients);
-static GHashTable *owed;         /* "endpoint event" */
-static GHashTable *switched_off; /* endpoints */
+/* What an endpoint may be sent, whatever became of it: never forgotten. */
+struct owed {
+    char *name;       /* "URL webhook-id" */
+    int64_t sequence; /* of the event; 0: a test */
+    int64_t taken;    /* how often the receiver said that it took it */
+    int64_t counted;  /* how often it counts as delivered */
+    bool is_gone;     /* it said that it is gone for good */
+};
+
+static GHashTable *owed; /* by name */
+
+static void free_owed(gpointer value)
+{
+    struct owed *one = value;
+    g_free(one->name);
+    g_free(one);
+}
 
 void network_init(void)
 {
-    owed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-    switched_off = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    owed = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, free_owed);
 }
 
 void network_done(void)
 {
     g_hash_table_unref(owed);
-    g_hash_table_unref(switched_off);
 }
 
 /* ---- What is owed ---- */
 
-static char *owed_name(struct text url, struct uuid event_id)
+static const struct model_event *event_of(int64_t sequence)
+{
+    return &g_array_index(world->model->events, struct model_event, sequence - 1);
+}
+
+static char *name_of(const char *url, const struct uuid *webhook_id)
 {
     char id[UUID_TEXT_LENGTH + 1];
-    uuid_format(event_id, id);
-    return g_strdup_printf("%.*s %s", (int)url.length, url.bytes, id);
+    uuid_format(*webhook_id, id);
+    return g_strdup_printf("%s %s", url, id);
 }
 
-static gboolean is_of_endpoint(gpointer key, gpointer value, gpointer url)
+static char *name_of_job(const struct model_job *job)
 {
-    (void)value;
-    return g_str_has_prefix(key, url);
+    const struct model_endpoint *endpoint = g_hash_table_lookup(world->model->endpoints, &job->endpoint_id);
+    return name_of(endpoint->url, job->event_sequence == 0 ? &job->id : &event_of(job->event_sequence)->id);
 }
 
-/* One that was disabled or deleted is owed nothing more, nor what has waited for it. A batch that overlapped with that
- * one does not know yet. */
-static void note_endpoint(const struct webhook_endpoint *endpoint)
+static void note_queued(const struct model_job *job)
 {
-    bool is_off = endpoint->is_deleted || endpoint->status == WEBHOOK_DISABLED;
-    if (!is_off && endpoint->version != endpoint->loaded_version) {
-        (void)g_hash_table_remove(switched_off, endpoint->url.bytes);
-    } else if (is_off) {
-        g_autofree char *prefix = g_strdup_printf("%.*s ", (int)endpoint->url.length, endpoint->url.bytes);
-        (void)g_hash_table_foreach_remove(owed, is_of_endpoint, prefix);
-        (void)g_hash_table_add(switched_off, g_strdup(endpoint->url.bytes));
+    g_autofree char *name = name_of_job(job);
+    if (!g_hash_table_contains(owed, name)) {
+        struct owed *one = g_new0(struct owed, 1);
+        one->name = g_steal_pointer(&name);
+        one->sequence = job->event_sequence;
+        g_hash_table_insert(owed, one->name, one);
     }
 }
 
-void network_note_events(const struct facts *facts)
+static void check_end(const struct model_job *job)
 {
-    for (size_t i = 0; i < facts->endpoint_count; i++) {
-        const struct webhook_endpoint *endpoint = facts->endpoints[i];
-        note_endpoint(endpoint);
-        for (size_t j = 0; j < facts->events.count; j++) {
-            if (!g_hash_table_contains(switched_off, endpoint->url.bytes) &&
-                webhook_endpoint_wants(endpoint, facts->events.items[j]->type)) {
-                (void)g_hash_table_add(owed, owed_name(endpoint->url, facts->events.items[j]->id));
-            }
+    g_autofree char *name = name_of_job(job);
+    struct owed *one = g_hash_table_lookup(owed, name);
+    one->counted += job->state == JOB_COMPLETED;
+    if (one->counted > one->taken) {
+        sim_violation("delivery", "event %" G_GINT64_FORMAT " counts as delivered, and no receiver took it",
+                      job->event_sequence);
+    }
+    if (job->state == JOB_DEAD && job->attempt < job->max_attempts && !one->is_gone) {
+        sim_violation("delivery",
+                      "event %" G_GINT64_FORMAT " is given up after %" G_GINT64_FORMAT " attempts of %" G_GINT64_FORMAT,
+                      job->event_sequence, job->attempt, job->max_attempts);
+    }
+}
+
+void network_note_committed(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->new_jobs.count; i++) {
+        const struct model_job *job = g_hash_table_lookup(world->model->jobs, &facts->new_jobs.items[i]->id);
+        if (job->is_delivery) {
+            note_queued(job);
+        }
+    }
+    for (size_t i = 0; i < facts->jobs.count; i++) {
+        const struct job *real = facts->jobs.entries[i].value;
+        const struct model_job *job = g_hash_table_lookup(world->model->jobs, &real->id);
+        if (real->is_changed && job->is_delivery) {
+            check_end(job);
         }
     }
 }
 
-size_t network_owed(void)
+/* The body, but for the number and the data of a test. */
+static bool is_body_of(const struct owed *one, const char *webhook_id, struct text body)
 {
-    return g_hash_table_size(owed);
+    g_autofree char *sent = g_strndup(body.bytes, body.length);
+    if (one->sequence == 0) {
+        return strstr(sent, webhook_id) != NULL && strstr(sent, "\"type\":\"webhook.test\"") != NULL;
+    }
+    const struct model_event *event = event_of(one->sequence);
+    char created_at[TIME_TEXT_LENGTH + 1];
+    time_format(event->created_at_ms, created_at);
+    g_autofree char *expected =
+        g_strdup_printf("{\"type\":\"%s\",\"timestamp\":\"%s\",\"event_id\":\"%s\",\"sequence\":%" G_GINT64_FORMAT
+                        ",\"created_at\":\"%s\",\"data\":%s}",
+                        event_type_name(event->type), created_at, webhook_id, one->sequence, created_at, event->data);
+    return strcmp(sent, expected) == 0;
+}
+
+/* Twice is allowed; what nobody is owed, or nobody knows yet, is not. */
+static struct owed *check_post(const struct http_client_request *request, struct text webhook_id)
+{
+    g_autofree char *id = g_strndup(webhook_id.bytes, webhook_id.length);
+    g_autofree char *name = g_strdup_printf("%s %s", request->url, id);
+    struct owed *one = g_hash_table_lookup(owed, name);
+    if (one == NULL) {
+        sim_violation("delivery", "a receiver is sent what nobody owes it: %s", name);
+    }
+    if (!is_body_of(one, id, request->body)) {
+        sim_violation("delivery", "a receiver is sent event %" G_GINT64_FORMAT ", and not what it says: %.*s",
+                      one->sequence, (int)request->body.length, request->body.bytes);
+    }
+    return one;
 }
 
 /* ---- The client's functions ---- */
@@ -122,17 +185,17 @@ struct http_transfer *http_client_post(struct http_client *client, const struct 
         return NULL;
     }
     struct http_transfer *transfer = memory_zalloc(1, sizeof(*transfer));
-    struct text id = header_value(request, "webhook-id");
     bool is_silent = trouble(TROUBLE_RECEIVER_SILENT);
-    bool fails = !is_silent && trouble(TROUBLE_RECEIVER_FAILS);
+    bool is_gone = !is_silent && trouble(TROUBLE_RECEIVER_GONE);
+    bool fails = !is_silent && !is_gone && trouble(TROUBLE_RECEIVER_FAILS);
     int64_t takes_ms = is_silent ? SILENT_MS : random_magnitude(&world->random, RECEIVER_MS_MAX);
     transfer->client = client;
     transfer->done = request->done;
     transfer->context = request->context;
     transfer->posted_us = world->now_us;
     transfer->due_us = world->now_us + takes_ms * 1000;
-    transfer->status = is_silent ? 0 : fails ? 500 : 200;
-    transfer->owed = g_strdup_printf("%s %.*s", request->url, (int)id.length, id.bytes);
+    transfer->status = is_silent ? 0 : is_gone ? STATUS_GONE : fails ? 500 : 200;
+    transfer->owed = check_post(request, header_value(request, "webhook-id"));
     TAILQ_INSERT_TAIL(&client->transfers, transfer, link);
     client->count++;
     world->stats.deliveries++;
@@ -148,7 +211,6 @@ void http_client_cancel(struct http_client *client, struct http_transfer *transf
 {
     TAILQ_REMOVE(&client->transfers, transfer, link);
     client->count--;
-    g_free(transfer->owed);
     free(transfer);
 }
 
@@ -162,9 +224,8 @@ static void end_transfer(struct http_client *client, struct http_transfer *trans
                                               .body_excerpt = TEXT_LITERAL("")};
     void (*done)(void *context, const struct http_client_result *result) = transfer->done;
     void *context = transfer->context;
-    if (transfer->status == 200) {
-        (void)g_hash_table_remove(owed, transfer->owed);
-    }
+    transfer->owed->taken += transfer->status == 200;
+    transfer->owed->is_gone = transfer->owed->is_gone || transfer->status == STATUS_GONE;
     http_client_cancel(client, transfer);
     done(context, &result);
 }

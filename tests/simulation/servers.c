@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#define LEASE_MS 60000
 #define PRUNE_CRON "17 * * * *"
 
 /* Whose committers run, outermost first. */
@@ -44,7 +43,7 @@ static void start_committer(struct server *server)
     const struct committer_options options = {
         .ops = &world->ops,
         .store = server->store,
-        .policy = {.hold_seconds_max = 3600},
+        .policy = {.hold_seconds_max = 3600, .webhook_disable_after_ms = world->patience_ms},
         .queue_weight_max = world->queue_weight_max,
         .batch_weight_max = world->batch_weight_max,
         .sweep_max = world->sweep_max,
@@ -67,7 +66,7 @@ static void start_jobs(struct server *server)
         .store = server->store,
         .runner = server->runner,
         .metrics = server->job_metrics,
-        .webhook_retry = {.backoff_ms = 5000, .backoff_ms_max = 3600000},
+        .webhook_retry = {.backoff_ms = MODEL_BACKOFF_MS, .backoff_ms_max = MODEL_BACKOFF_MS_MAX},
         .finished_keep_ms = INT64_C(3600) * 1000,
         .finished_keep = 50,
         .dead_keep_ms = INT64_C(24) * 3600 * 1000,
@@ -92,6 +91,7 @@ void server_start(struct server *server)
     server->out_until_us = 0;
     must(world->inner->open(&options, &server->store, &fault), &fault);
     must(world->inner->migrate(server->store, &report, &fault), &fault);
+    must(world->inner->reader_open(server->store, &server->auditor, &fault), &fault);
     server->engine_metrics = memory_zalloc(1, sizeof(*server->engine_metrics));
     server->job_metrics = memory_zalloc(1, sizeof(*server->job_metrics));
     engine_metrics_init(server->engine_metrics);
@@ -126,16 +126,17 @@ void server_cut_off(struct server *server)
 void server_stop(struct server *server)
 {
     history("server %d ends", server->number);
+    server->is_in_runner = true; /* others may act meanwhile, and it does not */
+    server->is_in_committer = true;
     job_runner_stop(server->runner);
     deciding[deciding_count++] = server;
-    server->is_in_committer = true;
     committer_stop(server->committer);
-    server->is_in_committer = false;
     deciding_count--;
     clients_take_answers(server);
     job_runner_free(server->runner);
     job_kinds_free(server->kinds);
     committer_free(server->committer);
+    world->inner->reader_close(server->auditor);
     world->inner->close(server->store);
     free(server->engine_metrics);
     free(server->job_metrics);
@@ -143,6 +144,8 @@ void server_stop(struct server *server)
     server->runner = NULL;
     server->committer = NULL;
     server->is_up = false;
+    server->is_in_runner = false;
+    server->is_in_committer = false;
 }
 
 bool server_may_act(const struct server *server)

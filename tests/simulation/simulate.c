@@ -12,8 +12,6 @@
 #include "memory_store.h"
 #include "store/sqlite/sqlite_store.h"
 
-#define CALM_ROUNDS_MAX 20000
-#define CALM_STEP_US_MAX (INT64_C(15) * 1000000)
 #define CLOCK_STEP_S_MAX 7200
 
 static int64_t between(int64_t least, int64_t most)
@@ -33,8 +31,7 @@ static int64_t min_int64(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* When something has to be done; INT64_MAX: nothing. */
-static int64_t next_us(void)
+int64_t next_us(void)
 {
     int64_t at_us = network_next_us();
     for (size_t i = 0; i < world->server_count; i++) {
@@ -74,10 +71,10 @@ static void meddle(void)
         server->runner_stalled_until_us = world->now_us + random_magnitude(&world->random, 300000000);
     }
     if (trouble(TROUBLE_CLOCK_FORWARD)) {
-        world->clock_us += random_magnitude(&world->random, CLOCK_STEP_S_MAX) * 1000000;
+        step_clock(random_magnitude(&world->random, CLOCK_STEP_S_MAX) * 1000000);
     }
     if (trouble(TROUBLE_CLOCK_BACK)) {
-        world->clock_us -= random_magnitude(&world->random, CLOCK_STEP_S_MAX) * 1000000;
+        step_clock(-random_magnitude(&world->random, CLOCK_STEP_S_MAX) * 1000000);
     }
 }
 
@@ -102,8 +99,7 @@ void act(void)
     }
 }
 
-/* What is left of dead servers goes, and others come. Nobody's code is under way. */
-static void tend_servers(void)
+void tend_servers(void)
 {
     for (size_t i = 0; i < world->server_count; i++) {
         struct server *server = &world->servers[i];
@@ -118,26 +114,9 @@ static void tend_servers(void)
     }
 }
 
-/* ---- The calm part ---- */
+/* ---- Turn by turn ---- */
 
-static int64_t next_deadline_us(size_t *ret_drafts)
-{
-    GHashTableIter iterator;
-    gpointer value;
-    int64_t next_ms = INT64_MAX;
-    *ret_drafts = 0;
-    g_hash_table_iter_init(&iterator, world->model->orders);
-    while (g_hash_table_iter_next(&iterator, NULL, &value)) {
-        const struct model_order *order = value;
-        if (order->status == ORDER_DRAFT) {
-            (*ret_drafts)++;
-            next_ms = min_int64(next_ms, order->expires_at_ms);
-        }
-    }
-    return next_ms == INT64_MAX ? INT64_MAX : world->now_us + next_ms * 1000 - world->clock_us;
-}
-
-static void round_of_turns(void)
+void round_of_turns(void)
 {
     for (size_t i = 0; i < world->server_count; i++) {
         (void)server_committer_turn(&world->servers[i]);
@@ -147,56 +126,6 @@ static void round_of_turns(void)
     for (size_t i = 0; i < world->client_count; i++) {
         client_turn(i);
     }
-}
-
-/* To what has to be done next. Where only long waits are left, a quarter of a minute at a time. */
-static void pass_calmly(void)
-{
-    size_t drafts;
-    int64_t deadline_us = next_deadline_us(&drafts);
-    int64_t until_us = next_us();
-    if (clients_are_waiting() || until_us <= world->now_us) {
-        until_us = world->now_us + 1000;
-    } else if (!world->is_exact) {
-        until_us = world->now_us + CALM_STEP_US_MAX;
-    }
-    until_us = deadline_us > world->now_us ? min_int64(until_us, deadline_us) : until_us;
-    advance_us(until_us - world->now_us);
-}
-
-static void end_well(void)
-{
-    size_t drafts = 0;
-    world->is_calm = true;
-    world->is_exact = true;
-    for (size_t i = 0; i < world->server_count; i++) {
-        world->servers[i].out_until_us = 0;
-        world->servers[i].committer_stalled_until_us = 0;
-        world->servers[i].runner_stalled_until_us = 0;
-        world->servers[i].down_until_us = 0;
-    }
-    tend_servers();
-    tend_servers(); /* those that were cut off come again */
-    world->calm_since_ms = world->clock_us / 1000 + CALM_LATENESS_MS;
-    history("from here on nothing goes wrong");
-    struct command resume = {.kind = COMMAND_UPDATE_QUEUE,
-                             .input.update_queue = {.name = TEXT_LITERAL("all"), .has_paused = true}};
-    bool has_resumed = false;
-    for (int64_t rounds = 0; rounds < CALM_ROUNDS_MAX; rounds++) {
-        round_of_turns();
-        if (!clients_are_waiting() && !has_resumed) {
-            clients_give(&resume);
-            has_resumed = true;
-        }
-        (void)next_deadline_us(&drafts);
-        if (has_resumed && !clients_are_waiting() && drafts == 0 && network_owed() == 0) {
-            return;
-        }
-        world->is_exact = rounds < 2000 || drafts > 0;
-        pass_calmly();
-    }
-    sim_violation("liveness", "in %d rounds without trouble %zu drafts did not end, %zu deliveries were not made, %s",
-                  CALM_ROUNDS_MAX, drafts, network_owed(), clients_are_waiting() ? "clients wait" : "no client waits");
 }
 
 /* ---- The beginning ---- */
@@ -271,6 +200,7 @@ static void world_init(const struct sim_options *options)
     world->queue_weight_max = (size_t)between(10, 100);
     world->batch_weight_max = (size_t)random_magnitude(&world->random, 50);
     world->sweep_max = (size_t)random_magnitude(&world->random, 50);
+    world->patience_ms = random_magnitude(&world->random, INT64_C(120) * 60000);
     choose_weather();
     for (size_t i = 0; i < world->server_count; i++) {
         world->servers[i].number = (int)i + 1;
@@ -293,7 +223,7 @@ static void world_done(void)
 
 static void discard_database(void)
 {
-    static const char *const ENDINGS[] = {"", "-wal", "-shm", "-serve"};
+    static const char *const ENDINGS[] = {"", "-wal", "-shm", "-lock"};
     char path[300];
     memory_database_discard(world->location);
     for (size_t i = 0; world->options.is_sqlite && i < sizeof(ENDINGS) / sizeof(*ENDINGS); i++) {
@@ -311,10 +241,14 @@ void sim_stats_add(struct sim_stats *sum, const struct sim_stats *stats)
     sum->payments += stats->payments;
     sum->deliveries += stats->deliveries;
     sum->audits += stats->audits;
+    sum->read_back += stats->read_back;
     sum->simulated_ms += stats->simulated_ms;
     sum->trace ^= stats->trace;
     for (int i = 0; i < TROUBLE_COUNT; i++) {
         sum->troubles[i] += stats->troubles[i];
+    }
+    for (int i = 0; i < EVENT_TYPE_COUNT; i++) {
+        sum->events[i] += stats->events[i];
     }
 }
 
@@ -337,7 +271,8 @@ void simulate(const struct sim_options *options, struct sim_stats *stats)
     }
     atomic_store(options->step, options->steps);
     end_well();
-    world_audit(&world->servers[0]);
+    audit_end(&world->servers[0]);
+    world_trace(random_next(&world->random)); /* whatever chance decided */
     world->stats.seeds = 1;
     world->stats.orders = world->model->order_count;
     world->stats.payments = world->model->payment_count;

@@ -11,6 +11,7 @@
 #define DEPTH_MAX 3
 #define INTERRUPTED_PERMILLE 350
 #define SET_ASIDE_US 10000000
+#define BAD_ROW_US_MAX 120000000
 #define CONFLICTS_TO_BLAME_A_ROW 8
 
 static const struct store_ops *inner;
@@ -35,9 +36,8 @@ static void interrupt(void)
 }
 
 /* True: the call may be made. Before it the process may die. */
-static bool reach(struct store *store, enum trouble fails, enum fault_kind kind, struct fault *fault)
+static bool reach_server(struct server *server, enum trouble fails, enum fault_kind kind, struct fault *fault)
 {
-    struct server *server = server_of(store);
     interrupt();
     if (trouble(TROUBLE_CRASH)) {
         server_cut_off(server);
@@ -46,6 +46,11 @@ static bool reach(struct store *store, enum trouble fails, enum fault_kind kind,
         return fault_set(fault, FAULT_UNAVAILABLE, "the store is out of reach");
     }
     return !trouble(fails) || fault_set(fault, kind, "%s", trouble_name(fails));
+}
+
+static bool reach(const struct store *store, enum trouble fails, enum fault_kind kind, struct fault *fault)
+{
+    return reach_server(server_of(store), fails, kind, fault);
 }
 
 /* ---- Batches ---- */
@@ -61,6 +66,7 @@ static void batch_forget(struct open_batch *batch)
 static bool troubled_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
 {
     struct server *server = server_of(store);
+    world->begun++;
     if (!reach(store, TROUBLE_BEGIN_FAILS, FAULT_UNAVAILABLE, fault) || !inner->batch_begin(store, ret_now_ms, fault)) {
         return false;
     }
@@ -77,14 +83,33 @@ static bool troubled_due(struct store *store, int64_t now_ms, size_t max, struct
            inner->batch_due(store, now_ms, max, ret_ids, ret_count, ret_more, fault);
 }
 
+static bool others_have_a_batch(const struct server *server)
+{
+    for (size_t i = 0; i < world->server_count; i++) {
+        if (&world->servers[i] != server && world->servers[i].batch.model != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Nothing happens between the load and the decisions: what was loaded is what the model sees. */
 static bool troubled_load(struct store *store, const struct wanted *wanted, struct facts *facts, struct fault *fault)
 {
     if (trouble(TROUBLE_LOAD_TIMES_OUT)) {
         return fault_set(fault, FAULT_TIMEOUT, "a row stays locked");
     }
-    server_of(store)->batch.facts = facts;
-    return reach(store, TROUBLE_LOAD_FAILS, FAULT_UNAVAILABLE, fault) && inner->batch_load(store, wanted, facts, fault);
+    struct server *server = server_of(store);
+    struct model_batch *model = server->batch.model;
+    server->batch.facts = facts;
+    if (!reach(store, TROUBLE_LOAD_FAILS, FAULT_UNAVAILABLE, fault) ||
+        !inner->batch_load(store, wanted, facts, fault)) {
+        return false;
+    }
+    model->may_lack_notices = others_have_a_batch(server);
+    model->clock_went_back = world->clock_went_back;
+    model_sees_facts(model, facts);
+    return true;
 }
 
 /* A fault that one row may have caused lets the committer look for that row: a timeout may be set aside meanwhile. */
@@ -92,6 +117,44 @@ static bool blame_a_row(struct server *server, enum fault_kind kind, enum troubl
 {
     server->set_aside_until_us = world->now_us + SET_ASIDE_US;
     return fault_set(fault, kind, "%s", trouble_name(trouble));
+}
+
+static const struct order *first_expired(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->events.count; i++) {
+        if (facts->events.items[i]->type == EVENT_ORDER_EXPIRED) {
+            return facts->events.items[i]->order;
+        }
+    }
+    return NULL;
+}
+
+static bool has_bad_row(const struct facts *facts)
+{
+    for (size_t i = 0; i < facts->events.count && world->now_us < world->bad_until_us && !world->is_calm; i++) {
+        const struct event *event = facts->events.items[i];
+        if (event->type == EVENT_ORDER_EXPIRED && uuid_equal(event->order->id, world->bad_order_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A row is refused once; or, where it is that of a timeout, for a while, whoever tries. */
+static bool is_refused(const struct facts *facts)
+{
+    if (has_bad_row(facts)) {
+        return true;
+    }
+    if (!trouble(TROUBLE_SAVE_REFUSED)) {
+        return false;
+    }
+    const struct order *order = first_expired(facts);
+    if (order != NULL) {
+        world->bad_order_id = order->id;
+        world->bad_until_us = world->now_us + random_magnitude(&world->random, BAD_ROW_US_MAX);
+    }
+    return true;
 }
 
 /* A store looks at what was decided as it saves, or as it commits. */
@@ -110,26 +173,13 @@ static bool troubled_save(struct store *store, struct facts *facts, struct fault
     if (!reach(store, TROUBLE_SAVE_FAILS, FAULT_UNAVAILABLE, fault)) {
         return false;
     }
-    if (trouble(TROUBLE_SAVE_REFUSED)) {
+    if (is_refused(facts)) {
         return blame_a_row(server, FAULT_CONSTRAINT, TROUBLE_SAVE_REFUSED, fault);
     }
     if (trouble(TROUBLE_SAVE_CONFLICTS)) {
         return blame_a_row(server, FAULT_CONFLICT, TROUBLE_SAVE_CONFLICTS, fault);
     }
     return expect_no_refusal(inner->batch_save(store, facts, fault), fault);
-}
-
-/* By the clock that shows the time: one that was set back leaves servers ahead of it for a while. */
-static void note_lateness(const struct facts *facts)
-{
-    for (size_t i = 0; world->is_calm && i < facts->events.count; i++) {
-        const struct event *event = facts->events.items[i];
-        int64_t late_ms = event->type == EVENT_ORDER_EXPIRED ? sim_unix_ms() - event->order->expires_at_ms : 0;
-        if (late_ms > CALM_LATENESS_MS && event->order->expires_at_ms > world->calm_since_ms) {
-            sim_violation("I10", "order %" G_GINT64_FORMAT " expired %" G_GINT64_FORMAT " ms late though all is well",
-                          model_order(world->model, &event->order->id)->number, late_ms);
-        }
-    }
 }
 
 static void note_committed(struct server *server)
@@ -141,12 +191,13 @@ static void note_committed(struct server *server)
     for (guint i = 0; i < batch->decided->len; i++) {
         clients_note_applied(g_ptr_array_index(batch->decided, i));
     }
-    network_note_events(facts);
-    note_lateness(facts);
+    network_note_committed(facts);
+    ending_note_committed(facts);
     world_trace((uint64_t)facts->events.count);
     for (size_t i = 0; i < facts->events.count; i++) {
         const struct event *event = facts->events.items[i];
         const struct model_order *order = event->order == NULL ? NULL : model_order(world->model, &event->order->id);
+        world->stats.events[event->type]++;
         world_trace((uint64_t)event->type);
         history("server %d: %s order %" G_GINT64_FORMAT, server->number, event_type_name(event->type),
                 order == NULL ? 0 : order->number);
@@ -191,11 +242,8 @@ static bool troubled_commit(struct store *store, struct fault *fault)
     }
     server->conflicts = 0;
     note_committed(server);
-    int64_t since_audit = world->model->commits - world->audited_at;
-    int64_t price = world->options.is_sqlite ? 10 : 1;
-    if (since_audit * AUDIT_ORDERS_PER_COMMIT >= world->model->order_count * price) {
-        world_audit(server);
-    }
+    audit_commit(server);
+    batch_forget(&server->batch);
     interrupt(); /* it has happened, and nobody knows it yet */
     return true;
 }
@@ -219,24 +267,40 @@ static bool troubled_maintain(struct store *store, bool idle, bool *ret_more, st
 
 /* ---- Reads of the job runner ---- */
 
-static bool reach_for_reading(struct fault *fault)
+static struct server *server_of_reader(const struct reader *reader)
 {
-    interrupt();
-    return !trouble(TROUBLE_READ_FAILS) || fault_set(fault, FAULT_UNAVAILABLE, "the read failed");
+    size_t i = 0;
+    while (world->servers[i].reader != reader) {
+        i++;
+    }
+    return &world->servers[i];
+}
+
+static bool troubled_reader_open(struct store *store, struct reader **ret_reader, struct fault *fault)
+{
+    struct server *server = server_of(store);
+    bool ok = inner->reader_open(store, &server->reader, fault); /* at the start, when nothing fails */
+    *ret_reader = server->reader;
+    return ok;
+}
+
+static bool reach_for_reading(const struct reader *reader, struct fault *fault)
+{
+    return reach_server(server_of_reader(reader), TROUBLE_READ_FAILS, FAULT_UNAVAILABLE, fault);
 }
 
 static bool troubled_read_events(struct reader *reader, struct arena *arena, const struct event_filter *filter,
                                  const struct page *page, struct event_row **ret_rows, size_t *ret_count,
                                  bool *ret_more, bool *ret_found, struct fault *fault)
 {
-    return reach_for_reading(fault) &&
+    return reach_for_reading(reader, fault) &&
            inner->read_events(reader, arena, filter, page, ret_rows, ret_count, ret_more, ret_found, fault);
 }
 
 static bool troubled_read_endpoints(struct reader *reader, struct arena *arena,
                                     struct webhook_endpoint ***ret_endpoints, size_t *ret_count, struct fault *fault)
 {
-    return reach_for_reading(fault) && inner->read_endpoints(reader, arena, ret_endpoints, ret_count, fault);
+    return reach_for_reading(reader, fault) && inner->read_endpoints(reader, arena, ret_endpoints, ret_count, fault);
 }
 
 /* Notices reach the runner out of note_committed. */
@@ -269,6 +333,7 @@ void troubled_store_init(struct store_ops *ops, const struct store_ops *under_te
     ops->batch_rollback = troubled_rollback;
     ops->next_due = troubled_next_due;
     ops->maintain = troubled_maintain;
+    ops->reader_open = troubled_reader_open;
     ops->read_events = troubled_read_events;
     ops->read_endpoints = troubled_read_endpoints;
     ops->watch_start = no_watch_start;
@@ -291,9 +356,12 @@ void __wrap_command_decide(struct command *command, struct facts *facts)
     is_in_command = true;
     __real_command_decide(command, facts);
     is_in_command = false;
-    model_expects_outcome(batch->model, facts, command);
+    struct model_answer *answer = model_expects_outcome(batch->model, facts, command);
     if (command->completions == NULL) {
         g_ptr_array_add(batch->decided, command);
+        clients_expect(command, answer);
+    } else {
+        model_answer_free(answer);
     }
 }
 
@@ -306,72 +374,3 @@ bool __wrap_expire_order_decide(struct facts *facts, struct order *order)
     return has_expired;
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c) */
-
-/* ---- The audit ---- */
-
-static void audit_progress(void *context, const char *check, int number, int total)
-{
-    (void)context;
-    (void)check;
-    (void)number;
-    (void)total;
-}
-
-static void audit_count(void *context, const char *what, int64_t count)
-{
-    (void)context;
-    (void)what;
-    (void)count;
-}
-
-static void audit_violation(void *context, const char *invariant, const char *row)
-{
-    (void)context;
-    sim_violation(invariant, "the audit finds: %s", row);
-}
-
-static void audit_overdue(void *context, const char *row, int64_t late_ms)
-{
-    (void)context;
-    (void)row;
-    (void)late_ms;
-}
-
-static void check_level(struct reader *reader, struct arena *arena, const struct model_sku *sku, struct fault *fault)
-{
-    struct variant *variant;
-    if (!inner->read_variant(reader, arena, text_from_c(sku->name), &variant, fault)) {
-        sim_violation("read", "%s", fault->detail);
-    }
-    if (variant == NULL || variant->stock.stock_quantity != sku->stock_quantity ||
-        variant->stock.reserved_quantity != sku->reserved_quantity) {
-        sim_violation("stored", "%s is stored otherwise than the model has it", sku->name);
-    }
-}
-
-void world_audit(struct server *server)
-{
-    const struct audit_sink sink = {
-        .progress = audit_progress, .count = audit_count, .violation = audit_violation, .overdue = audit_overdue};
-    struct arena *arena = arena_new(4096);
-    struct reader *reader;
-    struct fault fault;
-    int64_t last_sequence;
-    world->audited_at = world->model->commits;
-    world->stats.audits++;
-    if (!inner->reader_open(server->store, &reader, &fault) || !inner->audit(reader, &sink, &fault) ||
-        !inner->read_last_sequence(reader, &last_sequence, &fault)) {
-        sim_violation("audit", "it failed: %s", fault.detail);
-    }
-    if (last_sequence != world->model->event_count) {
-        sim_violation("I11", "the newest event is %" G_GINT64_FORMAT " of %" G_GINT64_FORMAT, last_sequence,
-                      world->model->event_count);
-    }
-    for (int i = 0; i < MODEL_SKUS_MAX; i++) {
-        if (world->model->skus[i].exists) {
-            check_level(reader, arena, &world->model->skus[i], &fault);
-        }
-    }
-    inner->reader_close(reader);
-    arena_free(arena);
-}

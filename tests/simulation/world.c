@@ -35,10 +35,17 @@ int64_t sim_unix_ms(void)
     return world->clock_us / 1000;
 }
 
+void step_clock(int64_t us)
+{
+    world->clock_us += us;
+    world->clock_furthest_us = MAX(world->clock_us, world->clock_furthest_us);
+    world->clock_went_back = world->clock_went_back || us < 0;
+}
+
 void advance_us(int64_t us)
 {
     world->now_us += us;
-    world->clock_us += us;
+    step_clock(us);
     world->stats.simulated_ms = world->now_us / 1000;
 }
 
@@ -70,6 +77,7 @@ static const char *const TROUBLE_NAMES[TROUBLE_COUNT] = {
     [TROUBLE_QUEUE_FULL] = "queue full",
     [TROUBLE_RECEIVER_FAILS] = "receiver fails",
     [TROUBLE_RECEIVER_SILENT] = "receiver does not answer",
+    [TROUBLE_RECEIVER_GONE] = "receiver is gone",
 };
 
 const char *trouble_name(enum trouble trouble)
@@ -159,7 +167,7 @@ void sim_violation(const char *rule, const char *format, ...)
     (void)vsnprintf(detail, sizeof(detail), format, arguments);
     va_end(arguments);
     history_tell(detail);
-    (void)printf("violation of %s: %s\n", rule, detail);
+    (void)printf("seed %llu: violation of %s: %s\n", (unsigned long long)world->options.seed, rule, detail);
     (void)fflush(stdout);
     _Exit(EXIT_FAILURE);
 }

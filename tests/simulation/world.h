@@ -17,8 +17,9 @@
 #define SERVERS_MAX 3
 #define CLIENTS_MAX 24
 #define ENDPOINTS_MAX 3
-#define CALM_LATENESS_MS 1100                /* what is published: a second, and a turn */
-#define AUDIT_ORDERS_PER_COMMIT 40           /* audits take a like share of every run, however many orders there are */
+#define RECEIVER_MS_MAX 3000 /* one that answers does within */
+#define SILENT_MS 15000      /* one that does not is waited for so long */
+#define LEASE_MS 60000
 #define START_UNIX_MS INT64_C(1795340460123) /* 2026-11-22T09:41:00.123Z */
 
 /* Everything that may go wrong; each can be switched off, which shortens the story of a failure. */
@@ -48,6 +49,7 @@ enum trouble {
     TROUBLE_QUEUE_FULL,
     TROUBLE_RECEIVER_FAILS,
     TROUBLE_RECEIVER_SILENT,
+    TROUBLE_RECEIVER_GONE,
     TROUBLE_COUNT
 };
 const char *trouble_name(enum trouble trouble);
@@ -72,8 +74,10 @@ struct sim_stats {
     int64_t payments;
     int64_t deliveries;
     int64_t audits;
+    int64_t read_back; /* orders */
     int64_t simulated_ms;
     int64_t troubles[TROUBLE_COUNT];
+    int64_t events[EVENT_TYPE_COUNT];
     uint64_t trace; /* of everything that happened: the same seed gives the same */
 };
 
@@ -100,6 +104,8 @@ struct server {
     int conflicts;              /* in a row */
     int64_t runner_next_us;
     struct store *store;
+    struct reader *reader;  /* the runner's */
+    struct reader *auditor; /* what is stored, past all troubles */
     struct committer *committer;
     struct job_runner *runner;
     struct job_kinds *kinds;
@@ -120,17 +126,25 @@ struct world {
     size_t client_count;
     int64_t now_us;               /* monotonic */
     int64_t clock_us;             /* what the wall clock shows */
+    int64_t clock_furthest_us;    /* the latest that it ever did */
     int64_t rates[TROUBLE_COUNT]; /* of a thousand, where there is an occasion */
     int64_t sku_count;
     size_t queue_weight_max;
     size_t batch_weight_max;
     size_t sweep_max;
-    bool is_calm;  /* the end: nothing goes wrong any more */
-    bool is_exact; /* the same, and every deadline is waited for */
-    int64_t calm_since_ms;
-    int depth; /* how many servers' code is interrupted */
+    int64_t patience_ms;     /* with an endpoint that fails */
+    bool is_calm;            /* nothing goes wrong: at a start, and at the end */
+    bool clock_went_back;    /* ever */
+    bool is_ending;          /* the end has begun */
+    int64_t ending_since_ms; /* by the clock that shows the time */
+    int depth;               /* how many servers' code is interrupted */
     struct model *model;
-    int64_t audited_at; /* commits, at the last audit */
+    int64_t begun;            /* batches */
+    struct uuid bad_order_id; /* whose end the store refuses to save */
+    int64_t bad_until_us;
+    int64_t events_read;
+    int64_t audited_at;   /* commits, at the last audit */
+    int64_t read_back_at; /* the same, when all was read back last */
 };
 extern struct world *world;
 
@@ -140,14 +154,20 @@ extern struct world *world;
 bool trouble(enum trouble trouble);
 void history(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void advance_us(int64_t us);
+void step_clock(int64_t us); /* that which shows the time, by somebody's hand */
 int64_t sim_unix_ms(void);
 void world_trace(uint64_t value);
 
 /* ---- The store, with troubles between (troubled_store.c) ---- */
 
 void troubled_store_init(struct store_ops *ops, const struct store_ops *under_test);
-/* Everything that a whole audit sees, now. */
-void world_audit(struct server *server);
+
+/* ---- What is stored, against the model (audit.c) ---- */
+
+/* After a commit: what it changed at once, all of it now and then. */
+void audit_commit(struct server *server);
+/* All there is, by every way that leads to it. */
+void audit_end(struct server *server);
 
 /* ---- Servers (servers.c) ---- */
 
@@ -174,6 +194,8 @@ void clients_take_answers(struct server *server);
 bool clients_are_waiting(void);
 /* The first client wants this; what it points at outlives it. */
 void clients_give(struct command *command);
+/* What its answer must be, if it comes to that; takes it over. The last word counts. */
+void clients_expect(struct command *command, struct model_answer *answer);
 /* The batch that decided the command has committed. */
 void clients_note_applied(struct command *command);
 
@@ -182,11 +204,23 @@ void clients_note_applied(struct command *command);
 void network_init(void);
 void network_done(void);
 int64_t network_next_us(void);
-/* A batch has committed: what is owed to whom. */
-void network_note_events(const struct facts *facts);
-size_t network_owed(void);
+/* A batch has committed: what may be sent to whom now, and what counts as sent. */
+void network_note_committed(const struct facts *facts);
+
+/* ---- The end, in which all that was begun has to end well (ending.c) ---- */
+
+void end_well(void);
+/* A batch has committed. */
+void ending_note_committed(const struct facts *facts);
 
 /* ---- A whole run (simulate.c) ---- */
+
+/* Servers that died go, and others come in their place. Nobody's code is under way. */
+void tend_servers(void);
+/* When something has to be done; INT64_MAX: nothing. */
+int64_t next_us(void);
+/* Everybody has a turn. */
+void round_of_turns(void);
 
 /* Somebody acts: anybody whose own code is not under way. Called between other steps, and in the middle of them. */
 void act(void);
