@@ -370,9 +370,24 @@ static void parse(int argc, char **argv, struct settings *settings)
     }
 }
 
+static void stop(int signal_number)
+{
+    (void)signal_number;
+    atomic_store(&shared->is_over, true);
+}
+
+/* Seeds under way are finished, and what was found out is told; a second one ends all at once. */
+static void stop_on_signals(void)
+{
+    const struct sigaction action = {.sa_handler = stop, .sa_flags = SA_RESTART | (int)SA_RESETHAND};
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
 static bool run(const struct settings *settings)
 {
     double begin = now_seconds();
+    stop_on_signals();
     bool shows = isatty(STDERR_FILENO) && !settings->is_quiet;
     start_workers(settings);
     pid_t ticker = fork();
@@ -403,7 +418,7 @@ static bool run(const struct settings *settings)
             atomic_store(&shared->is_over, true);
         }
     }
-    (void)kill(ticker, SIGTERM);
+    (void)kill(ticker, SIGKILL);
     (void)waitpid(ticker, NULL, 0);
     if (shows) {
         (void)fprintf(stderr, "\n");
