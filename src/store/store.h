@@ -141,10 +141,12 @@ struct store_stats {
 struct audit_sink {
     void *context;
     void (*progress)(void *context, const char *check, int number, int total);
-    void (*count)(void *context, const char *what, int64_t count);            /* "orders", 1234 */
-    void (*violation)(void *context, const char *invariant, const char *row); /* "I2", "sku tee-m: reserved 3, ..." */
-    /* A draft that is past its deadline (I10): a notice or a violation, as the caller judges. */
-    void (*overdue)(void *context, const char *row, int64_t late_ms);
+    void (*count)(void *context, const char *what, int64_t count); /* "orders", 1234 */
+    /* "I2", "sku tee-m: reserved 3, ...", 1; behind a hundred rows of one check what is left: "ledger: and 7 more", 7. */
+    void (*violation)(void *context, const char *invariant, const char *row, int64_t rows);
+    /* How many drafts are past their deadline, and the latest of them by how much. */
+    void (*overdue)(void *context, int64_t drafts, int64_t late_ms);
+    int64_t late_ms_max; /* those later than this break I10; -1: none does */
 };
 
 struct store_ops {
