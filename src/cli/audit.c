@@ -23,7 +23,7 @@ static const struct option OPTIONS[] = {
      .help = "also fail where a hold is overdue by more than this;\nwithout it overdue holds are only a notice"},
 };
 
-static const struct command_usage USAGE = {
+const struct command_usage AUDIT_USAGE = {
     .name = "audit",
     .about =
         "Checks the invariants I1 to I11 over a whole database, in one snapshot: no level oversold, quantities that\n"
@@ -115,7 +115,7 @@ int command_audit(int argument_count, char **arguments)
     size_t operand_count;
     int exit_status;
     struct database database;
-    if (!options_read(&USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
+    if (!options_read(&AUDIT_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
         return exit_status;
     }
     if (!database_resolve(settings.database, &database)) {

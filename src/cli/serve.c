@@ -117,7 +117,7 @@ static const struct option OPTIONS[] = {
     JOB_OPTIONS,
 };
 
-static const struct command_usage USAGE = {
+const struct command_usage SERVE_USAGE = {
     .name = "serve",
     .about = "Takes orders over HTTP, until SIGTERM or SIGINT: then it accepts nothing new, answers what is in flight\n"
              "and exits 0. A second signal exits at once, with 128 + its number; nothing that was answered is lost.\n"
@@ -137,7 +137,7 @@ int command_serve(int argument_count, char **arguments)
     struct server_settings settings = {0};
     size_t operand_count;
     int exit_status;
-    if (!options_read(&USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
+    if (!options_read(&SERVE_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
         return exit_status;
     }
     return server_run(SERVER_SHOP, &settings);
