@@ -336,7 +336,8 @@ static int import_catalogue(struct import *import, struct database *database)
     int64_t rows_checked = import->rows;
     struct migration_report migration;
     struct fault fault = {0};
-    if (!database_open_migrated(database, &(struct store_options){.create = true}, false, &migration, &fault)) {
+    if (!database_open_migrated(database, &(struct store_options){.create = true, .write = true}, false, &migration,
+                                &fault)) {
         return console_fault(&fault);
     }
     int exit_status = EXIT_FAILED;

@@ -84,6 +84,7 @@ static bool open_store(struct server *server, struct fault *fault)
         .read_location = server->settings->read_database,
         .create = server->role == SERVER_SHOP,
         .serve = server->role == SERVER_SHOP,
+        .write = true,
         .cache_bytes = (size_t)(server->settings->cache_mib * MIB),
     };
     if (!database_open_migrated(&server->database, &options, server->settings->migrate, &server->migration, fault)) {

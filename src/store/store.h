@@ -30,6 +30,7 @@ struct store_options {
     const char *read_location; /* a replica, for lists and never for what decides; NULL: none */
     bool create;               /* make the database where there is none */
     bool serve;                /* this process serves it: at most one at a time on an embedded database */
+    bool write;                /* open only what can be written to; else a file may be one to read */
     int64_t (*unix_ms)(void);  /* the clock; NULL: the store's own (the system's, or the database server's) */
     size_t cache_bytes;        /* page cache of the writing side; 0: the store's default */
     int64_t read_timeout_ms;   /* a read that takes longer ends with FAULT_TIMEOUT; 0: the store's default */
@@ -192,6 +193,8 @@ struct store_ops {
     /* Housekeeping between batches (checkpoints, pruning; what a clock that was far ahead has put off is recalled once
      * it is put right), bounded to a few milliseconds a call; idle: nothing waits. *ret_more: call again soon. */
     bool (*maintain)(struct store *store, bool idle, bool *ret_more, struct fault *fault) MUST_USE;
+    /* Between batches: a transaction that changes nothing, and is written all the same. False: nothing can be. */
+    bool (*try_write)(struct store *store, struct fault *fault) MUST_USE;
     void (*stats)(struct store *store, struct store_stats *ret_stats); /* any thread */
 
     /* Reading. Results live in the arena. Not found: true with *ret_found false. */

@@ -123,6 +123,7 @@ bool postgres_batch_save(struct store *store, struct facts *facts, struct fault 
 /* maintenance.c */
 MUST_USE bool store_measure(struct store *store, struct fault *fault); /* how large the database is */
 bool postgres_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault);
+bool postgres_try_write(struct store *store, struct fault *fault);
 
 /* schema.c */
 bool postgres_migrate(struct store *store, struct migration_report *ret_report, struct fault *fault);

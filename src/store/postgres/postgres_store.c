@@ -88,6 +88,7 @@ const struct store_ops POSTGRES_STORE = {
     .batch_rollback = postgres_batch_rollback,
     .next_due = postgres_next_due,
     .maintain = postgres_maintain,
+    .try_write = postgres_try_write,
     .stats = postgres_stats,
     .reader_open = postgres_reader_open,
     .reader_close = postgres_reader_close,
