@@ -136,7 +136,8 @@ struct key_row {
 struct store_stats {
     int64_t live_holds; /* drafts */
     int64_t database_bytes;
-    int64_t log_bytes; /* write-ahead log */
+    int64_t log_bytes;         /* write-ahead log */
+    int64_t replica_fallbacks; /* lists that came from the primary because the replica did not answer */
 };
 
 struct audit_sink {

@@ -51,6 +51,7 @@ describe('observability', () => {
       'holdfast_stock_outs_total',
       'holdfast_store_errors_total',
       'holdfast_event_stream_listeners',
+      'holdfast_read_database_fallbacks_total',
       'holdfast_event_stream_dropped_total',
       'holdfast_event_stream_events_sent_total',
     ]) {

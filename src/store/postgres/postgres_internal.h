@@ -78,6 +78,8 @@ struct store {
     _Atomic int64_t database_bytes;
     _Atomic int64_t let_in_us; /* of the sessions to the primary */
     _Atomic int64_t replica_let_in_us;
+    _Atomic int64_t replica_fallbacks;
+    _Atomic int64_t replica_warned_us; /* when its failing was last logged; 0: never */
 };
 
 struct reader {
@@ -85,6 +87,8 @@ struct reader {
     char settings[600]; /* SQL for each new connection */
     struct session *primary;
     struct session *replica; /* NULL: none */
+    int64_t made_at; /* when the schema was made, in the server's microseconds: known where there is a replica */
+    int64_t replica_is_of_number; /* its connection that was seen to lead to the same shop */
 };
 
 /* due.c: the database's clock, and what is due by it. */
