@@ -25,7 +25,6 @@ describe('a wrong setting', () => {
         ['--time-zone=Europe/Nowhere', /--time-zone 'Europe\/Nowhere': /],
         [`--webhook-ca-file=${fileWith('rubbish')}`, /authorities\.pem: no certificates/],
         [`--webhook-ca-file=${fileWith('')}`, /authorities\.pem: no certificates/],
-        [`--webhook-ca-file=${folder}/nothing.pem`, /nothing\.pem cannot be read: No such file/],
         ['--database=postgresql://db:port/shop', /a port is a number/],
       ]) {
         const database = newDatabase();
@@ -68,6 +67,16 @@ describe('a variable that is no setting', () => {
 });
 
 describe('authorities in a file', () => {
+  test('that is not there end the start, which may be tried again', async () => {
+    const shop = new Shop();
+    await shop.migrate();
+    const parameters = ['serve', '--database', shop.database, '--listen', '127.0.0.1:0'];
+    const { status, stderr } = await run([...parameters, `--webhook-ca-file=${shop.folder}/nothing.pem`]);
+    assert.equal(status, 1, stderr);
+    assert.match(stderr, /start_failed.*nothing\.pem cannot be read: No such file/);
+    shop.close();
+  });
+
   test('are taken where they are certificates', async () => {
     const system = readFileSync('/etc/ssl/certs/ca-certificates.crt', 'utf8');
     const one = system.slice(0, system.indexOf('-----END CERTIFICATE-----') + 26);
