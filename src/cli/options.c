@@ -146,7 +146,7 @@ static void print_help(const struct command_usage *usage)
            usage->operand_name != NULL ? usage->operand_name : "", usage->option_count > 0 ? " [options]" : "",
            usage->about, usage->examples);
     if (usage->option_count > 0) {
-        printf("\nOptions (each also as the environment variable in brackets):\n");
+        printf("\nOptions (where a variable stands in brackets, it says the same):\n");
     }
     for (size_t i = 0; i < usage->option_count; i++) {
         print_option(&usage->options[i]);

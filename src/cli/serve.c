@@ -44,7 +44,7 @@ static const struct option OPTIONS[] = {
     {.name = "log-requests",
      .type = OPTION_FLAG,
      .offset = FIELD(log_requests),
-     .help = "a log line for every request, not only for failures"},
+     .help = "a log line for every request, not only for answers\n5xx (20 of these a second at most)"},
     {.name = "queue-max",
      .type = OPTION_NUMBER,
      .offset = FIELD(queue_max),
@@ -124,7 +124,7 @@ const struct command_usage SERVE_USAGE = {
              "It logs JSON, a line an event, to standard error.\n"
              "While no API key exists, a loopback address is open to all, and any other is refused.",
     .examples = "  holdfast serve                                       holdfast.db, http://127.0.0.1:8080\n"
-                "  holdfast serve --listen :80 --database sqlite:/var/lib/holdfast/shop.db\n"
+                "  holdfast serve --listen :8080 --database sqlite:/var/lib/holdfast/shop.db\n"
                 "  holdfast serve --database postgresql://shop@db/shop  any number of servers share one\n"
                 "  HOLDFAST_LISTEN=[::1]:9000 holdfast serve --log-requests\n"
                 "  curl http://127.0.0.1:8080/readyz                    is it up?",
