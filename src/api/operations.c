@@ -41,9 +41,9 @@ void readiness_handle(struct call *call)
     }
 }
 
-static void write_gauge(struct buffer *out, const char *name, const char *help, int64_t value)
+static void write_number(struct buffer *out, const char *name, const char *type, const char *help, int64_t value)
 {
-    metrics_write_head(out, name, "gauge", help);
+    metrics_write_head(out, name, type, help);
     buffer_append_c(out, name);
     buffer_append_char(out, ' ');
     buffer_append_int64(out, value);
@@ -64,9 +64,11 @@ void metrics_handle(struct call *call)
     api->options.ops->stats(api->options.store, &store);
     http_metrics_write(api->http_metrics, &http, &call->body);
     engine_metrics_write(api->options.engine_metrics, &call->body);
-    write_gauge(&call->body, "holdfast_live_holds", "Drafts that hold stock.", store.live_holds);
-    write_gauge(&call->body, "holdfast_database_bytes", "Size of the database.", store.database_bytes);
-    write_gauge(&call->body, "holdfast_database_log_bytes", "Size of the write-ahead log.", store.log_bytes);
+    write_number(&call->body, "holdfast_live_holds", "gauge", "Drafts that hold stock.", store.live_holds);
+    write_number(&call->body, "holdfast_database_bytes", "gauge", "Size of the database.", store.database_bytes);
+    write_number(&call->body, "holdfast_database_log_bytes", "gauge", "Size of the write-ahead log.", store.log_bytes);
+    write_number(&call->body, "holdfast_read_database_fallbacks_total", "counter",
+                 "Lists that came from the primary because the replica did not answer.", store.replica_fallbacks);
     event_stream_write_metrics(api->event_stream, &call->body);
     queue_metrics_write(&api->queue_metrics, &call->body);
     if (api->options.write_metrics != NULL) {

@@ -41,5 +41,7 @@ void metrics_write_histogram(struct buffer *out, const char *name, const char *l
 /* Bounds in seconds that suit request and commit latencies: 50 us to 10 s. */
 extern const double LATENCY_SECONDS_BOUNDS[];
 extern const size_t LATENCY_SECONDS_BOUND_COUNT;
+/* The same up to an hour: how late something is that had to wait for a server to come back. */
+extern const size_t LATENESS_SECONDS_BOUND_COUNT;
 
 #endif

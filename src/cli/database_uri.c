@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "cli/console.h"
 
 static const char HIDDEN[] = "***";
@@ -46,6 +47,24 @@ static bool has_stray_at(const char *uri)
     return first > path || memchr(first + 1, '@', (size_t)(query - first - 1)) != NULL;
 }
 
+/* What libpq would only say when it connects. */
+static bool ports_are_numbers(const char *source, const PQconninfoOption *options)
+{
+    while (strcmp(options->keyword, "port") != 0) {
+        options++;
+    }
+    for (const char *at = options->val; at != NULL && *at != '\0'; at += *at == ',') {
+        size_t length = strcspn(at, ",");
+        int64_t port;
+        if (length > 0 && (!text_to_int64((struct text){at, length}, &port) || port < 1 || port > UINT16_MAX)) {
+            console_error("%s: a port is a number from 1 to %d", source, UINT16_MAX);
+            return false;
+        }
+        at += length;
+    }
+    return true;
+}
+
 bool database_uri_check(const char *source, const char *uri)
 {
     char *message = NULL;
@@ -61,6 +80,8 @@ bool database_uri_check(const char *source, const char *uri)
                       "'/' %%2F, '?' %%3F, ':' %%3A and '%%' %%25",
                       source);
         is_read = false;
+    } else {
+        is_read = ports_are_numbers(source, options);
     }
     PQconninfoFree(options);
     PQfreemem(message);

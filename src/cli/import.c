@@ -73,7 +73,7 @@ static const struct option OPTIONS[] = {
              "is the product's"},
 };
 
-static const struct command_usage USAGE = {
+const struct command_usage IMPORT_USAGE = {
     .name = "import",
     .about =
         "Brings a catalogue in, from a CSV file or out of an existing application's PostgreSQL database.\n\n"
@@ -336,7 +336,8 @@ static int import_catalogue(struct import *import, struct database *database)
     int64_t rows_checked = import->rows;
     struct migration_report migration;
     struct fault fault = {0};
-    if (!database_open_migrated(database, &(struct store_options){.create = true}, false, &migration, &fault)) {
+    if (!database_open_migrated(database, &(struct store_options){.create = true, .write = true}, false, &migration,
+                                &fault)) {
         return console_fault(&fault);
     }
     int exit_status = EXIT_FAILED;
@@ -420,7 +421,7 @@ int command_import(int argument_count, char **arguments)
     struct database database;
     size_t operand_count;
     int exit_status;
-    if (!options_read(&USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
+    if (!options_read(&IMPORT_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
         return exit_status;
     }
     if (!settings_are_good(&settings, operand_count) || !database_resolve(settings.database, &database)) {

@@ -129,7 +129,7 @@ static void say_job_not_found(struct uuid job_id)
 
 /* ---- list ---- */
 
-static const struct command_usage LIST_USAGE = {
+const struct command_usage JOBS_LIST_USAGE = {
     .name = "jobs list",
     .about =
         "Lists jobs, newest first. RUN_AT is when a scheduled one may start; LAST_ERROR is cut to fit, show has it\n"
@@ -500,7 +500,7 @@ static const struct {
     const struct command_usage *usage;
     int (*run)(const struct jobs_settings *settings, char **operands);
 } ACTIONS[] = {
-    {"list", &LIST_USAGE, run_list},       {"show", &SHOW_USAGE, run_show},          {"retry", &RETRY_USAGE, run_retry},
+    {"list", &JOBS_LIST_USAGE, run_list},  {"show", &SHOW_USAGE, run_show},          {"retry", &RETRY_USAGE, run_retry},
     {"cancel", &CANCEL_USAGE, run_cancel}, {"promote", &PROMOTE_USAGE, run_promote}, {"pause", &PAUSE_USAGE, run_pause},
     {"resume", &RESUME_USAGE, run_resume}, {"queues", &QUEUES_USAGE, run_queues},
 };

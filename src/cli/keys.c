@@ -51,7 +51,7 @@ static const struct option COMMON_OPTIONS[] = {
     DATABASE_OPTION(keys_settings),
 };
 
-static const struct command_usage CREATE_USAGE = {
+const struct command_usage KEYS_CREATE_USAGE = {
     .name = "keys create",
     .about = "Makes an API key and prints it, alone, on standard output: once, since only its SHA-256 is stored.\n"
              "A running server accepts it within a second.",
@@ -175,7 +175,7 @@ static int run_create(int argument_count, char **arguments)
     int exit_status;
     enum key_scope scope;
     struct database database;
-    if (!options_read(&CREATE_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
+    if (!options_read(&KEYS_CREATE_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
         return exit_status;
     }
     if (!name_is_good(text_from_c(settings.name)) || !parse_scope(settings.scope, &scope)) {

@@ -42,7 +42,8 @@ int command_migrate(int argument_count, char **arguments)
     }
     struct migration_report report;
     struct fault fault = {0};
-    if (!database_open_migrated(&database, &(struct store_options){.create = true}, true, &report, &fault)) {
+    if (!database_open_migrated(&database, &(struct store_options){.create = true, .write = true}, true, &report,
+                                &fault)) {
         return console_fault(&fault);
     }
     database_close(&database);

@@ -105,6 +105,18 @@ static bool read_unsaid(const struct option *option, void *settings)
     return true;
 }
 
+bool options_has_variable(const struct command_usage *usage, const char *name, size_t length)
+{
+    for (size_t i = 0; i < usage->option_count; i++) {
+        char known[NAME_BYTES_MAX];
+        environment_name(&usage->options[i], known);
+        if (!usage->options[i].only_typed && strlen(known) == length && memcmp(known, name, length) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void print_option(const struct option *option)
 {
     char head[NAME_BYTES_MAX * 2];
@@ -134,7 +146,7 @@ static void print_help(const struct command_usage *usage)
            usage->operand_name != NULL ? usage->operand_name : "", usage->option_count > 0 ? " [options]" : "",
            usage->about, usage->examples);
     if (usage->option_count > 0) {
-        printf("\nOptions (each also as the environment variable in brackets):\n");
+        printf("\nOptions (where a variable stands in brackets, it says the same):\n");
     }
     for (size_t i = 0; i < usage->option_count; i++) {
         print_option(&usage->options[i]);

@@ -45,5 +45,7 @@ struct command_usage {
  * help was shown or a message said what is wrong, and the command ends with *ret_exit. */
 MUST_USE bool options_read(const struct command_usage *usage, int argument_count, char **arguments, void *settings,
                            size_t *ret_operand_count, int *ret_exit);
+/* Is it the environment's name of one of the command's options? */
+MUST_USE bool options_has_variable(const struct command_usage *usage, const char *name, size_t length);
 
 #endif

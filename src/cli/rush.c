@@ -90,7 +90,7 @@ static const struct option OPTIONS[] = {
      .help = "how long a request that got no answer is sent again,\nwith the same idempotency key"},
 };
 
-static const struct command_usage USAGE = {
+const struct command_usage RUSH_USAGE = {
     .name = "rush",
     .about = "Drives a running server with many customers at once, who all want the same SKU: each places an order\n"
              "under an idempotency key of its own, some pay, the others let their hold run out. Then every order that\n"
@@ -247,7 +247,7 @@ int command_rush(int argument_count, char **arguments)
     struct rush_settings settings = {0};
     size_t operand_count;
     int exit_status;
-    if (!options_read(&USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
+    if (!options_read(&RUSH_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
         return exit_status;
     }
     if (!raise_open_files(settings.customers)) {

@@ -52,7 +52,7 @@ static const struct option OPTIONS[] = {
     {.name = "log-requests",
      .type = OPTION_FLAG,
      .offset = FIELD(log_requests),
-     .help = "a log line for every request, not only for failures"},
+     .help = "a log line for every request, not only for answers\n5xx (20 of these a second at most)"},
     {.name = "queue-max",
      .type = OPTION_NUMBER,
      .offset = FIELD(queue_max),
@@ -125,14 +125,14 @@ static const struct option OPTIONS[] = {
     JOB_OPTIONS,
 };
 
-static const struct command_usage USAGE = {
+const struct command_usage SERVE_USAGE = {
     .name = "serve",
     .about = "Takes orders over HTTP, until SIGTERM or SIGINT: then it accepts nothing new, answers what is in flight\n"
              "and exits 0. A second signal exits at once, with 128 + its number; nothing that was answered is lost.\n"
              "It logs JSON, a line an event, to standard error.\n"
              "While no API key exists, a loopback address is open to all, and any other is refused.",
     .examples = "  holdfast serve                                       holdfast.db, http://127.0.0.1:8080\n"
-                "  holdfast serve --listen :80 --database sqlite:/var/lib/holdfast/shop.db\n"
+                "  holdfast serve --listen :8080 --database sqlite:/var/lib/holdfast/shop.db\n"
                 "  holdfast serve --database postgresql://shop@db/shop  any number of servers share one\n"
                 "  HOLDFAST_LISTEN=[::1]:9000 holdfast serve --log-requests\n"
                 "  curl http://127.0.0.1:8080/readyz                    is it up?",
@@ -145,7 +145,7 @@ int command_serve(int argument_count, char **arguments)
     struct server_settings settings = {0};
     size_t operand_count;
     int exit_status;
-    if (!options_read(&USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
+    if (!options_read(&SERVE_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
         return exit_status;
     }
     return server_run(SERVER_SHOP, &settings);

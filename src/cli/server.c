@@ -22,7 +22,9 @@
 #include "base/version.h"
 #include "cli/console.h"
 #include "cli/database.h"
+#include "cli/environment.h"
 #include "cli/listen_address.h"
+#include "cli/server_check.h"
 #include "engine/committer.h"
 #include "engine/engine_metrics.h"
 #include "engine/reader_pool.h"
@@ -82,6 +84,7 @@ static bool open_store(struct server *server, struct fault *fault)
         .read_location = server->settings->read_database,
         .create = server->role == SERVER_SHOP,
         .serve = server->role == SERVER_SHOP,
+        .write = true,
         .cache_bytes = (size_t)(server->settings->cache_mib * MIB),
     };
     if (!database_open_migrated(&server->database, &options, server->settings->migrate, &server->migration, fault)) {
@@ -459,29 +462,12 @@ static int run(struct server *server)
     return ok ? EXIT_DONE : EXIT_FAILED;
 }
 
-static bool read_database_is_good(const struct server *server)
-{
-    const char *uri = server->settings->read_database;
-    if (uri == NULL) {
-        return true;
-    }
-    if (server->database.ops->embedded) {
-        console_error("--read-database is for PostgreSQL: %s has no replicas", server->database.name);
-        return false;
-    }
-    if (!database_uri_is_postgres(uri)) {
-        console_error("--read-database is written postgresql://USER@HOST/NAME, as --database is");
-        return false;
-    }
-    return database_uri_check("--read-database", uri);
-}
-
 int server_run(enum server_role role, const struct server_settings *settings)
 {
     struct server server = {.role = role, .settings = settings};
     enum log_level level;
     const char *reason;
-    if (!database_resolve(settings->database, &server.database) || !read_database_is_good(&server)) {
+    if (!database_resolve(settings->database, &server.database) || !server_check_settings(settings, &server.database)) {
         return EXIT_WRONG_USAGE;
     }
     if (!log_level_parse(settings->log_level, &level)) {
@@ -499,5 +485,6 @@ int server_run(enum server_role role, const struct server_settings *settings)
     }
     log_set_level(level);
     log_drop_when_stalled();
+    environment_warn();
     return run(&server);
 }

@@ -19,7 +19,7 @@ static const struct option OPTIONS[] = {
     JOB_OPTIONS,
 };
 
-static const struct command_usage USAGE = {
+const struct command_usage WORK_USAGE = {
     .name = "work",
     .about =
         "Runs background jobs and takes no orders: delivers webhooks, prunes what is old, and releases what payment\n"
@@ -48,7 +48,7 @@ int command_work(int argument_count, char **arguments)
     };
     size_t operand_count;
     int exit_status;
-    if (!options_read(&USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
+    if (!options_read(&WORK_USAGE, argument_count, arguments, &settings, &operand_count, &exit_status)) {
         return exit_status;
     }
     return server_run(SERVER_WORKER, &settings);

@@ -19,7 +19,7 @@
 #define PARKED_US_MAX 7000000 /* a command waits for the sweep no longer; a stalled server keeps its locks for 5 s */
 #define SET_ASIDE_LOG_US 1000000
 #define FAILURE_LOG_US 1000000 /* failures are logged once a second; the metrics count each */
-#define FAILING_US 5000000     /* so long after a failure the store counts as failing, unless it wrote since */
+#define TRY_WRITE_US 1000000   /* so long after a failure, and as often, it is tried whether the store writes again */
 #define SKIP_US 5000000        /* a timeout that failed by itself is tried again after */
 #define SWEEP_PAUSE_US 250000  /* the sweep rests after the store failed it */
 #define SWEEP_RECHECK_US 20000 /* and where a deadline has passed and nothing could be taken */
@@ -498,6 +498,17 @@ static bool maintain(struct committer *committer, bool idle)
     return more;
 }
 
+/* Where nobody sends orders to a server that is not ready, no order will show that it is again. */
+static void try_write(struct committer *committer)
+{
+    struct fault ignored;
+    int64_t failed_us = atomic_load(&committer->failed_us);
+    if (failed_us != 0 && clock_monotonic_us() - failed_us >= TRY_WRITE_US) {
+        bool ok = committer->options.ops->try_write(committer->options.store, &ignored);
+        atomic_store(&committer->failed_us, ok ? 0 : clock_monotonic_us());
+    }
+}
+
 static struct command *take_commands(struct committer *committer, int64_t patience_us)
 {
     const struct store_ops *ops = committer->options.ops;
@@ -530,6 +541,7 @@ bool committer_turn(struct committer *committer, int64_t patience_us)
     } else {
         look_next_due(committer);
     }
+    try_write(committer);
     committer->more_maintenance = maintain(committer, !has_work);
     return true;
 }
@@ -586,8 +598,7 @@ void committer_release(struct committer *committer, struct command *command)
 
 bool committer_is_failing(const struct committer *committer)
 {
-    int64_t failed_us = atomic_load(&committer->failed_us);
-    return failed_us != 0 && clock_monotonic_us() - failed_us < FAILING_US;
+    return atomic_load(&committer->failed_us) != 0;
 }
 
 int64_t committer_next_due_ms(const struct committer *committer)

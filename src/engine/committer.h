@@ -47,7 +47,7 @@ MUST_USE bool committer_submit(struct committer *committer, struct command *comm
 struct command *committer_take_completed(struct committer *committer);
 /* After the answer was made from the outcome: lets go of the batch's memory. The command stays the submitter's. */
 void committer_release(struct committer *committer, struct command *command);
-/* The store failed to write within the last seconds, and has written nothing since. Any thread. */
+/* The store failed to write, and has written nothing since. Any thread. */
 bool committer_is_failing(const struct committer *committer);
 /* The earliest deadline of a payment, as it was last looked up; INT64_MAX: none; 0: not known. Any thread. */
 int64_t committer_next_due_ms(const struct committer *committer);

@@ -19,6 +19,7 @@ void engine_metrics_init(struct engine_metrics *metrics)
     init_latency(&metrics->commit_seconds);
     init_latency(&metrics->batch_seconds);
     init_latency(&metrics->timeout_lateness_seconds);
+    metrics->timeout_lateness_seconds.bound_count = LATENESS_SECONDS_BOUND_COUNT;
 }
 
 static void write_plain_counter(struct buffer *out, const char *name, const char *help, const struct counter *counter)

@@ -20,6 +20,7 @@ struct kind_metrics *job_metrics_add_kind(struct job_metrics *metrics, const cha
     struct kind_metrics *kind = &metrics->kinds[metrics->kind_count++];
     kind->name = name;
     init_latency(&kind->lateness_seconds);
+    kind->lateness_seconds.bound_count = LATENESS_SECONDS_BOUND_COUNT;
     init_latency(&kind->run_seconds);
     return kind;
 }

@@ -140,13 +140,14 @@ static void start_kind(const struct runner_kind *kind, struct job_run **runs, si
 static void start_claimed(struct job_runner *runner, const struct outcome *outcome)
 {
     struct job_run *runs[CLAIM_MAX];
-    assert(outcome->job_count <= CLAIM_MAX);
-    for (size_t i = 0; i < outcome->job_count; i++) {
+    size_t count = outcome->job_count; /* the task may be used again while they start */
+    assert(count <= CLAIM_MAX);
+    for (size_t i = 0; i < count; i++) {
         runs[i] = begin_run(runner, &outcome->jobs[i]);
     }
-    for (size_t i = 0; i < outcome->job_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (runs[i] != NULL) {
-            start_kind(runs[i]->kind, runs, outcome->job_count);
+            start_kind(runs[i]->kind, runs, count);
         }
     }
 }

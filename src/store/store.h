@@ -30,6 +30,7 @@ struct store_options {
     const char *read_location; /* a replica, for lists and never for what decides; NULL: none */
     bool create;               /* make the database where there is none */
     bool serve;                /* this process serves it: at most one at a time on an embedded database */
+    bool write;                /* open only what can be written to; else a file may be one to read */
     int64_t (*unix_ms)(void);  /* the clock; NULL: the store's own (the system's, or the database server's) */
     size_t cache_bytes;        /* page cache of the writing side; 0: the store's default */
     int64_t read_timeout_ms;   /* a read that takes longer ends with FAULT_TIMEOUT; 0: the store's default */
@@ -135,16 +136,19 @@ struct key_row {
 struct store_stats {
     int64_t live_holds; /* drafts */
     int64_t database_bytes;
-    int64_t log_bytes; /* write-ahead log */
+    int64_t log_bytes;         /* write-ahead log */
+    int64_t replica_fallbacks; /* lists that came from the primary because the replica did not answer */
 };
 
 struct audit_sink {
     void *context;
     void (*progress)(void *context, const char *check, int number, int total);
-    void (*count)(void *context, const char *what, int64_t count);            /* "orders", 1234 */
-    void (*violation)(void *context, const char *invariant, const char *row); /* "I2", "sku tee-m: reserved 3, ..." */
-    /* A draft that is past its deadline (I10): a notice or a violation, as the caller judges. */
-    void (*overdue)(void *context, const char *row, int64_t late_ms);
+    void (*count)(void *context, const char *what, int64_t count); /* "orders", 1234 */
+    /* "I2", "sku tee-m: reserved 3, ...", 1; behind a hundred rows of one check what is left: "ledger: and 7 more", 7. */
+    void (*violation)(void *context, const char *invariant, const char *row, int64_t rows);
+    /* How many drafts are past their deadline, and the latest of them by how much. */
+    void (*overdue)(void *context, int64_t drafts, int64_t late_ms);
+    int64_t late_ms_max; /* those later than this break I10; -1: none does */
 };
 
 struct store_ops {
@@ -190,6 +194,8 @@ struct store_ops {
     /* Housekeeping between batches (checkpoints, pruning; what a clock that was far ahead has put off is recalled once
      * it is put right), bounded to a few milliseconds a call; idle: nothing waits. *ret_more: call again soon. */
     bool (*maintain)(struct store *store, bool idle, bool *ret_more, struct fault *fault) MUST_USE;
+    /* Between batches: a transaction that changes nothing, and is written all the same. False: nothing can be. */
+    bool (*try_write)(struct store *store, struct fault *fault) MUST_USE;
     void (*stats)(struct store *store, struct store_stats *ret_stats); /* any thread */
 
     /* Reading. Results live in the arena. Not found: true with *ret_found false. */

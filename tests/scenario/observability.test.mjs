@@ -51,6 +51,7 @@ describe('observability', () => {
       'holdfast_stock_outs_total',
       'holdfast_store_errors_total',
       'holdfast_event_stream_listeners',
+      'holdfast_read_database_fallbacks_total',
       'holdfast_event_stream_dropped_total',
       'holdfast_event_stream_events_sent_total',
     ]) {
@@ -77,6 +78,7 @@ describe('observability', () => {
     assert.equal(moved('holdfast_http_requests_total{route="/v1/orders",method="POST",status="201"}'), 3);
     assert.equal(moved('holdfast_http_requests_total{route="/v1/orders",method="POST",status="409"}'), 1);
     assert.equal(moved('holdfast_timeout_lateness_seconds_count'), 1);
+    assert.equal(moved('holdfast_timeout_lateness_seconds_bucket{le="3600"}'), 1);
     assert.equal(moved('holdfast_stock_outs_total'), 2);
     assert.ok(moved('holdfast_commit_duration_seconds_count') >= 5);
   });

@@ -34,6 +34,8 @@ describe('lists from a replica', () => {
   const resume = () => replica.sql('SELECT pg_wal_replay_resume();');
   const isUsed = async () =>
     (await replica.sql("SELECT 1 FROM pg_stat_activity WHERE application_name = 'lists';")).length > 0;
+  const fallbacks = async (of = shop) =>
+    Number(/^holdfast_read_database_fallbacks_total (\d+)$/m.exec((await of.get('/metrics')).text)[1]);
   const listed = async (sku) => (await shop.get(`/v1/orders?sku=${sku}`)).body.data.length;
   const catchesUp = (sku, count) => until('the replica has caught up', async () => (await listed(sku)) === count);
 
@@ -85,6 +87,7 @@ describe('lists from a replica', () => {
   test('the replica is gone: they come from the primary until it is back', TIMEOUT, async () => {
     const sku = await shop.sells(10);
     await shop.places({ [sku]: 1 });
+    assert.equal(await fallbacks(), 0);
     await replica.stop('kill');
     for (let i = 0; i < 5; i += 1) {
       const started = Date.now();
@@ -92,6 +95,9 @@ describe('lists from a replica', () => {
       assert.equal(await listed(sku), 1);
       assert.ok(Date.now() - started < 5000, `lists took ${Date.now() - started} ms`);
     }
+    assert.ok((await fallbacks()) >= 10, 'what the primary did for it is not counted');
+    const told = shop.server.log.filter(({ event }) => event === 'read_database_failed');
+    assert.deepEqual([told.length, told[0]?.level], [1, 'warn'], shop.server.logText());
     await shop.get('/readyz');
     await shop.places({ [sku]: 1 });
     assert.equal(await listed(sku), 2);
@@ -102,6 +108,23 @@ describe('lists from a replica', () => {
       15_000,
     );
     assert.equal(await listed(sku), 2);
+  });
+
+  test("another shop's database is no replica: it is not asked", TIMEOUT, async () => {
+    const stranger = new Shop({ database: newSchema(primary.uri) });
+    await stranger.start();
+    const mistaken = await shop.twin({ parameters: ['--read-database', stranger.database] });
+    try {
+      const sku = await shop.sells(10);
+      await shop.places({ [sku]: 1 });
+      assert.equal((await mistaken.get(`/v1/orders?sku=${sku}`)).body.data.length, 1);
+      assert.equal(await fallbacks(mistaken), 1);
+      const told = mistaken.server.log.find(({ event }) => event === 'read_database_failed');
+      assert.equal(told?.level, 'error', mistaken.server.logText());
+      assert.match(told.message, /another shop/);
+    } finally {
+      await endShops(mistaken, stranger);
+    }
   });
 
   test('a server starts without its replica', TIMEOUT, async () => {

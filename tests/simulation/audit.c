@@ -39,23 +39,27 @@ static void audit_count(void *context, const char *what, int64_t count)
     (void)count;
 }
 
-static void audit_violation(void *context, const char *invariant, const char *row)
+static void audit_violation(void *context, const char *invariant, const char *row, int64_t rows)
 {
     (void)context;
+    (void)rows;
     sim_violation(invariant, "the audit finds: %s", row);
 }
 
-static void audit_overdue(void *context, const char *row, int64_t late_ms)
+static void audit_overdue(void *context, int64_t drafts, int64_t late_ms)
 {
     (void)context;
-    (void)row;
+    (void)drafts;
     (void)late_ms;
 }
 
 static void run_audit(const struct audit *audit)
 {
-    const struct audit_sink sink = {
-        .progress = audit_progress, .count = audit_count, .violation = audit_violation, .overdue = audit_overdue};
+    const struct audit_sink sink = {.progress = audit_progress,
+                                    .count = audit_count,
+                                    .violation = audit_violation,
+                                    .overdue = audit_overdue,
+                                    .late_ms_max = -1};
     struct fault fault;
     world->stats.audits++;
     must_read(audit->ops->audit(audit->reader, &sink, &fault), &fault);

@@ -46,7 +46,18 @@ static PRINTF_LIKE(3, 4) void violation(struct audit *audit, const char *invaria
     va_start(arguments, format);
     (void)vsnprintf(sentence, sizeof(sentence), format, arguments);
     va_end(arguments);
-    audit->sink->violation(audit->sink->context, invariant, sentence);
+    audit->sink->violation(audit->sink->context, invariant, sentence, 1);
+}
+
+static void count_unnamed(struct audit *audit, const char *check)
+{
+    char more[SENTENCE_BYTES_MAX];
+    int64_t unnamed = audit->found - ROWS_NAMED_MAX;
+    if (unnamed > 0) {
+        (void)snprintf(more, sizeof(more), "%s: and %" PRId64 " more", check, unnamed);
+        audit->sink->violation(audit->sink->context, audit->invariant, more, unnamed);
+    }
+    audit->found = 0;
 }
 
 static const struct index *index_of(const struct audit *audit, enum index_name name)
@@ -506,6 +517,8 @@ static const struct {
     {"stock events", check_stock_events},
     {"deliveries' events", check_events_of_deliveries},
 };
+static const char OVERDUE_HOLDS[] = "holds overdue";
+
 #define CHECK_COUNT (sizeof(CHECKS) / sizeof(CHECKS[0]))
 
 static void count_rows(const struct audit *audit)
@@ -541,7 +554,7 @@ static void count_rows(const struct audit *audit)
 }
 
 /* I10: whoever asked knows whether a server was there to release them. The latest come first. */
-static void find_overdue(const struct audit *audit)
+static void find_overdue(struct audit *audit)
 {
     const struct index *orders = index_of(audit, ORDERS);
     const struct audit_sink *sink = audit->sink;
@@ -555,12 +568,18 @@ static void find_overdue(const struct audit *audit)
                       index_row(orders, i));
         }
     }
-    sink->count(sink->context, "holds overdue", (int64_t)overdue.count);
-    for (size_t i = 0; i < overdue.count && i < ROWS_NAMED_MAX; i++) {
-        const struct stored_order *stored = index_row(&overdue, i);
-        struct text row = arena_printf(arena, "order %s", text_of(&stored->order.id).bytes);
-        sink->overdue(sink->context, row.bytes, audit->now_ms - stored->order.expires_at_ms);
+    sink->count(sink->context, OVERDUE_HOLDS, (int64_t)overdue.count);
+    for (size_t i = 0; i < overdue.count; i++) {
+        const struct order *order = &((const struct stored_order *)index_row(&overdue, i))->order;
+        int64_t late_ms = audit->now_ms - order->expires_at_ms;
+        if (i == 0) {
+            sink->overdue(sink->context, (int64_t)overdue.count, late_ms);
+        }
+        if (sink->late_ms_max >= 0 && late_ms > sink->late_ms_max) {
+            violation(audit, "I10", "order %s is overdue by %.3f s", text_of(&order->id).bytes, (double)late_ms / 1000);
+        }
     }
+    count_unnamed(audit, OVERDUE_HOLDS);
     index_done(&overdue);
     arena_free(arena);
 }
@@ -578,16 +597,10 @@ bool memory_audit(struct reader *reader, const struct audit_sink *sink, struct f
     sum_rows(&audit);
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         sink->progress(sink->context, CHECKS[i].name, (int)i + 2, total);
-        audit.found = 0;
         CHECKS[i].run(&audit);
-        if (audit.found > ROWS_NAMED_MAX) {
-            char more[SENTENCE_BYTES_MAX];
-            (void)snprintf(more, sizeof(more), "%s: and %" PRId64 " more", CHECKS[i].name,
-                           audit.found - ROWS_NAMED_MAX);
-            sink->violation(sink->context, audit.invariant, more);
-        }
+        count_unnamed(&audit, CHECKS[i].name);
     }
-    sink->progress(sink->context, "overdue holds", total, total);
+    sink->progress(sink->context, OVERDUE_HOLDS, total, total);
     find_overdue(&audit);
     free(audit.sums);
     return true;

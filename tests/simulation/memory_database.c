@@ -184,6 +184,7 @@ const struct store_ops MEMORY_STORE = {
     .batch_rollback = memory_batch_rollback,
     .next_due = memory_next_due,
     .maintain = memory_maintain,
+    .try_write = memory_try_write,
     .stats = memory_stats,
     .reader_open = memory_reader_open,
     .reader_close = memory_reader_close,

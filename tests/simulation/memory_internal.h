@@ -172,6 +172,7 @@ void job_leave(struct memory_database *database, struct stored_job *job);
 
 /* memory_maintain.c */
 bool memory_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault);
+bool memory_try_write(struct store *store, struct fault *fault);
 bool memory_read_keys(struct reader *reader, struct arena *arena, struct key_row **ret_rows, size_t *ret_count,
                       struct fault *fault);
 bool memory_key_create(struct store *store, const struct key_row *key, struct fault *fault);

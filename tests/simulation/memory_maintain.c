@@ -90,6 +90,11 @@ bool memory_maintain(struct store *store, bool idle, bool *ret_more, struct faul
     return true;
 }
 
+bool memory_try_write(struct store *store, struct fault *fault)
+{
+    return memory_schema_check(store, fault);
+}
+
 /* ---- Keys ---- */
 
 bool memory_read_keys(struct reader *reader, struct arena *arena, struct key_row **ret_rows, size_t *ret_count,

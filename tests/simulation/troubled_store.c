@@ -265,6 +265,11 @@ static bool troubled_maintain(struct store *store, bool idle, bool *ret_more, st
            inner->maintain(store, idle, ret_more, fault);
 }
 
+static bool troubled_try_write(struct store *store, struct fault *fault)
+{
+    return reach(store, TROUBLE_HOUSEKEEPING_FAILS, FAULT_UNAVAILABLE, fault) && inner->try_write(store, fault);
+}
+
 /* ---- Reads of the job runner ---- */
 
 static struct server *server_of_reader(const struct reader *reader)
@@ -334,6 +339,7 @@ void troubled_store_init(struct store_ops *ops, const struct store_ops *under_te
     ops->next_due = troubled_next_due;
     ops->maintain = troubled_maintain;
     ops->reader_open = troubled_reader_open;
+    ops->try_write = troubled_try_write;
     ops->read_events = troubled_read_events;
     ops->read_endpoints = troubled_read_endpoints;
     ops->watch_start = no_watch_start;

@@ -449,7 +449,7 @@ static void keys_are_made_listed_and_revoked(void **state)
     assert_int_equal(rows[1].revoked_at_ms, 9);
 }
 
-static void the_audit_names_overdue_holds(void **state)
+static void the_audit_counts_overdue_holds(void **state)
 {
     struct harness *harness = *state;
     size_t overdue;
@@ -465,6 +465,34 @@ static void the_audit_names_overdue_holds(void **state)
     assert_int_equal(count_from_audit(harness, "orders draft"), 3);
 }
 
+static size_t count_lines(const char *text)
+{
+    size_t lines = 0;
+    for (; *text != '\0'; text++) {
+        lines += *text == '\n';
+    }
+    return lines;
+}
+
+static void the_audit_names_a_hundred_holds_that_are_too_late_and_counts_all(void **state)
+{
+    struct harness *harness = *state;
+    int64_t rows;
+    (void)make_variant(harness, "a", 1000);
+    for (int i = 0; i < 150; i++) {
+        (void)place_id(harness, "c", "a", 1);
+    }
+    harness_now_ms += 905000;
+    assert_string_equal(run_strict_audit(harness, 5000, &rows), "");
+    assert_int_equal(rows, 0);
+    const char *violations = run_strict_audit(harness, 4999, &rows);
+    assert_int_equal(rows, 150);
+    assert_int_equal(count_lines(violations), 101);
+    assert_ptr_equal(strstr(violations, "I10: order 0"), violations);
+    assert_non_null(strstr(violations, " is overdue by 5.000 s\n"));
+    assert_non_null(strstr(violations, "I10: holds overdue: and 50 more\n"));
+}
+
 const struct CMUnitTest CONFORMANCE_READ_TESTS[] = {
     ON_FRESH_STORE(order_lists_are_what_their_filters_say),
     ON_FRESH_STORE(pages_stay_in_place_while_orders_come_in),
@@ -477,6 +505,7 @@ const struct CMUnitTest CONFORMANCE_READ_TESTS[] = {
     ON_FRESH_STORE(products_are_listed_newest_first),
     ON_FRESH_STORE(what_is_not_there_is_not_found),
     ON_FRESH_STORE(keys_are_made_listed_and_revoked),
-    ON_FRESH_STORE(the_audit_names_overdue_holds),
+    ON_FRESH_STORE(the_audit_counts_overdue_holds),
+    ON_FRESH_STORE(the_audit_names_a_hundred_holds_that_are_too_late_and_counts_all),
 };
 const size_t CONFORMANCE_READ_TEST_COUNT = sizeof(CONFORMANCE_READ_TESTS) / sizeof(CONFORMANCE_READ_TESTS[0]);

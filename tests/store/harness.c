@@ -341,7 +341,9 @@ struct variant *read_variant(struct harness *harness, const char *sku)
 
 struct audit_notes {
     struct buffer violations;
+    int64_t rows; /* that they speak of */
     size_t overdue;
+    int64_t late_ms_max;
     const char *wanted_count;
     int64_t count;
 };
@@ -361,35 +363,49 @@ static void note_count(void *context, const char *what, int64_t count)
     }
 }
 
-static void note_violation(void *context, const char *invariant, const char *row)
+static void note_violation(void *context, const char *invariant, const char *row, int64_t rows)
 {
     struct audit_notes *notes = context;
+    notes->rows += rows;
     buffer_append_format(&notes->violations, "%s: %s\n", invariant, row);
 }
 
-static void note_overdue(void *context, const char *row, int64_t late_ms)
+static void note_overdue(void *context, int64_t drafts, int64_t late_ms)
 {
     struct audit_notes *notes = context;
-    assert_non_null(row);
     assert_true(late_ms >= 0);
-    notes->overdue++;
+    notes->overdue = (size_t)drafts;
 }
 
 static void audit(struct harness *harness, struct audit_notes *notes)
 {
-    struct audit_sink sink = {notes, note_progress, note_count, note_violation, note_overdue};
+    struct audit_sink sink = {notes, note_progress, note_count, note_violation, note_overdue, notes->late_ms_max};
     buffer_init(&notes->violations, 1024 * 1024);
     assert_ok(harness, harness->ops->audit(harness->reader, &sink, &harness->fault));
 }
 
+static const char *violations(struct harness *harness, struct audit_notes *notes)
+{
+    audit(harness, notes);
+    struct text text = arena_text(harness->read_arena, buffer_text(&notes->violations));
+    buffer_done(&notes->violations);
+    return text.bytes;
+}
+
 const char *run_audit(struct harness *harness, size_t *ret_overdue)
 {
-    struct audit_notes notes = {.overdue = 0};
-    audit(harness, &notes);
-    struct text violations = arena_text(harness->read_arena, buffer_text(&notes.violations));
-    buffer_done(&notes.violations);
+    struct audit_notes notes = {.late_ms_max = -1};
+    const char *text = violations(harness, &notes);
     *ret_overdue = notes.overdue;
-    return violations.bytes;
+    return text;
+}
+
+const char *run_strict_audit(struct harness *harness, int64_t late_ms_max, int64_t *ret_rows)
+{
+    struct audit_notes notes = {.late_ms_max = late_ms_max};
+    const char *text = violations(harness, &notes);
+    *ret_rows = notes.rows;
+    return text;
 }
 
 void assert_audit_clean(struct harness *harness)
@@ -400,7 +416,7 @@ void assert_audit_clean(struct harness *harness)
 
 int64_t count_from_audit(struct harness *harness, const char *what)
 {
-    struct audit_notes notes = {.wanted_count = what, .count = -1};
+    struct audit_notes notes = {.late_ms_max = -1, .wanted_count = what, .count = -1};
     audit(harness, &notes);
     buffer_done(&notes.violations);
     return notes.count;

@@ -75,8 +75,10 @@ void random_day(struct harness *harness, size_t commands);
 struct order *read_order(struct harness *harness, struct uuid id);
 struct variant *read_variant(struct harness *harness, const char *sku);
 
-/* Runs the audit: the violations, one a line ("I2: sku ..."), and how many holds were named overdue. */
+/* Runs the audit: the violations, one a line ("I2: sku ..."), and how many holds are overdue. */
 const char *run_audit(struct harness *harness, size_t *ret_overdue);
+/* The same where drafts that are later than that are violations, and how many rows all of them speak of. */
+const char *run_strict_audit(struct harness *harness, int64_t late_ms_max, int64_t *ret_rows);
 void assert_audit_clean(struct harness *harness);
 /* For audits to find something broken: of "a" a draft and a sale, of "b" a cancelled order, one whose payment is due for
  * refund, and an adjustment. */

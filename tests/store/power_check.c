@@ -143,22 +143,23 @@ static void note_count(void *context, const char *what, int64_t count)
     (void)count;
 }
 
-static void note_violation(void *context, const char *invariant, const char *row)
+static void note_violation(void *context, const char *invariant, const char *row, int64_t rows)
 {
+    (void)rows;
     (void)why_set(context, "the audit finds %s: %s", invariant, row);
 }
 
-static void note_overdue(void *context, const char *row, int64_t late_ms)
+static void note_overdue(void *context, int64_t drafts, int64_t late_ms)
 {
     (void)context;
-    (void)row;
+    (void)drafts;
     (void)late_ms;
 }
 
 bool shop_audit(struct rush *rush, struct why *why)
 {
     struct why found = {""};
-    const struct audit_sink sink = {&found, note_progress, note_count, note_violation, note_overdue};
+    const struct audit_sink sink = {&found, note_progress, note_count, note_violation, note_overdue, -1};
     if (!SQLITE_STORE.audit(rush->reader, &sink, &rush->fault)) {
         return why_fault(why, "the audit", &rush->fault);
     }

@@ -117,6 +117,16 @@ static void files_of_others_are_left_alone(void **state)
     (void)unlink(path);
 }
 
+static void a_file_that_cannot_be_opened_says_why(void **state)
+{
+    struct harness *harness = *state;
+    struct store *store;
+    assert_fault(harness, open_at(harness, "/nowhere/shop.db", true, true, &store), FAULT_UNAVAILABLE);
+    assert_string_equal(harness->fault.detail,
+                        "the database file cannot be opened (unable to open database file: No such "
+                        "file or directory): /nowhere/shop.db");
+}
+
 static void schemas_of_other_versions_are_refused(void **state)
 {
     struct harness *harness = *state;
@@ -237,8 +247,47 @@ static void a_read_only_database_is_unavailable(void **state)
     (void)make_variant(harness, "a", 10);
     assert_ok(harness, connection_run_script(&harness->store->writer, "PRAGMA query_only = 1", &harness->fault));
     assert_fault(harness, try_to_place(harness), FAULT_UNAVAILABLE);
+    assert_fault(harness, harness->ops->try_write(harness->store, &harness->fault), FAULT_UNAVAILABLE);
     assert_ok(harness, connection_run_script(&harness->store->writer, "PRAGMA query_only = 0", &harness->fault));
+    assert_ok(harness, harness->ops->try_write(harness->store, &harness->fault));
     assert_ok(harness, try_to_place(harness));
+}
+
+#define NOBODY 65534
+
+/* A file with the permissions `mode` in a folder that nobody owns, who is who we are meanwhile: for root every file can be
+ * written to. */
+static void become_nobody(const struct harness *harness, mode_t mode)
+{
+    char path[600];
+    const char *const ends[] = {"", "-lock"};
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof(path), "%s%s", harness->location, ends[i]);
+        assert_int_equal(chmod(path, i == 0 ? mode : 0666), 0);
+    }
+    *strrchr(path, '/') = '\0';
+    if (geteuid() == 0) {
+        assert_int_equal(chown(path, NOBODY, NOBODY), 0);
+        assert_int_equal(seteuid(NOBODY), 0);
+    }
+}
+
+static void a_read_only_file_is_refused_to_writers_only(void **state)
+{
+    struct harness *harness = *state;
+    struct store_options options = {.location = harness->location, .write = true, .unix_ms = harness_clock};
+    (void)make_variant(harness, "a", 10);
+    harness->ops->reader_close(harness->reader);
+    harness->ops->close(harness->store);
+    become_nobody(harness, 0444);
+    assert_fault(harness, harness->ops->open(&options, &harness->store, &harness->fault), FAULT_UNAVAILABLE);
+    assert_non_null(strstr(harness->fault.detail, "shop.db cannot be written to"));
+    options.write = false;
+    assert_ok(harness, harness->ops->open(&options, &harness->store, &harness->fault));
+    assert_ok(harness, harness->ops->reader_open(harness->store, &harness->reader, &harness->fault));
+    assert_int_equal(read_variant(harness, "a")->stock.stock_quantity, 10);
+    assert_fault(harness, harness->ops->try_write(harness->store, &harness->fault), FAULT_UNAVAILABLE);
+    assert_int_equal(seteuid(getuid()), 0);
 }
 
 static void a_read_has_a_time_limit(void **state)
@@ -638,11 +687,13 @@ int main(void)
         WITH_STORE(one_process_serves_at_a_time),
         WITH_STORE(one_process_writes_at_a_time),
         WITH_STORE(files_of_others_are_left_alone),
+        WITH_STORE(a_file_that_cannot_be_opened_says_why),
         WITH_STORE(schemas_of_other_versions_are_refused),
         WITH_STORE(a_batch_of_refusals_writes_no_byte),
         WITH_STORE(a_full_disk_is_survived),
         WITH_STORE(a_full_database_is_survived),
         WITH_STORE(a_read_only_database_is_unavailable),
+        WITH_STORE(a_read_only_file_is_refused_to_writers_only),
         WITH_STORE(a_read_has_a_time_limit),
         WITH_STORE(steady_reading_does_not_grow_the_log_for_ever),
         WITH_STORE(a_log_that_has_to_be_kept_is_kept_by_all),

@@ -66,8 +66,10 @@ static void a_histogram_without_labels_has_only_its_bounds(void **state)
 static void the_latency_bounds_ascend_and_fit(void **state)
 {
     (void)state;
-    assert_true(LATENCY_SECONDS_BOUND_COUNT <= HISTOGRAM_BUCKETS_MAX);
-    for (size_t i = 1; i < LATENCY_SECONDS_BOUND_COUNT; i++) {
+    assert_true(LATENESS_SECONDS_BOUND_COUNT <= HISTOGRAM_BUCKETS_MAX);
+    assert_true(LATENCY_SECONDS_BOUNDS[LATENCY_SECONDS_BOUND_COUNT - 1] == 10);
+    assert_true(LATENCY_SECONDS_BOUNDS[LATENESS_SECONDS_BOUND_COUNT - 1] == 3600);
+    for (size_t i = 1; i < LATENESS_SECONDS_BOUND_COUNT; i++) {
         assert_true(LATENCY_SECONDS_BOUNDS[i - 1] < LATENCY_SECONDS_BOUNDS[i]);
     }
 }

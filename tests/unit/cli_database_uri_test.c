@@ -43,6 +43,8 @@ static void everything_of_libpq_passes(void **state)
     assert_true(passes("postgresql:///shop?host=/run/postgresql"));
     assert_true(passes("postgresql://shop:p%40ss%2Fword@db/shop"));
     assert_true(passes("postgresql://shop@one:5432,two:5433/shop?target_session_attrs=read-write&sslmode=verify-full"));
+    assert_true(passes("postgresql://one,two:5433/shop"));
+    assert_true(passes("postgresql://one:5432,two/shop"));
     assert_true(passes("postgresql://shop@[::1]:5432/shop?options=-csearch_path%3Done"));
     assert_true(passes("postgresql://db/shop?user=ada@example.com"));
 }
@@ -53,6 +55,9 @@ static void what_libpq_cannot_read_is_refused(void **state)
     assert_false(passes("postgresql://db/shop?sslmod=require"));
     assert_false(passes("postgresql://shop:%zz@db/shop"));
     assert_false(passes("postgresql://[::1/shop"));
+    assert_false(passes("postgresql://db:port/shop"));
+    assert_false(passes("postgresql://one:5432,two:65536/shop"));
+    assert_false(passes("postgresql:///shop?port=0"));
 }
 
 static void a_password_that_would_be_taken_apart_is_refused(void **state)

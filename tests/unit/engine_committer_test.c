@@ -386,6 +386,26 @@ static void a_commit_without_an_answer_is_called_unknown(void **state)
     assert_all_share_the_fault(*state, FAKE_COMMIT, FAULT_OUTCOME_UNKNOWN, OUTCOME_UNKNOWN);
 }
 
+/* Where nothing is sent to a server that is not ready, it finds out by itself; and until then it is not. */
+static void a_store_that_failed_counts_as_failing_until_it_has_written(void **state)
+{
+    struct door *door = *state;
+    struct command *command = door_place(door, "c-1", &one_tee);
+    door_start(door);
+    assert_false(committer_is_failing(door->committer));
+    door_fail(door, FAKE_COMMIT, FAULT_UNAVAILABLE, 1);
+    door_submit(door, command);
+    door_wait_answers(door, 1);
+    door_fail(door, FAKE_TRY_WRITE, FAULT_UNAVAILABLE, 1);
+    assert_true(committer_is_failing(door->committer));
+    for (int ms = 0; committer_is_failing(door->committer) && ms < 20000; ms += 10) {
+        (void)usleep(10000);
+    }
+    assert_false(committer_is_failing(door->committer));
+    assert_int_equal(fake_store_calls(door->store, FAKE_TRY_WRITE), 2);
+    assert_int_equal(fake_store_calls(door->store, FAKE_BEGIN), 1);
+}
+
 /* ---- Payment timeouts ---- */
 
 static void overdue_holds_are_released_from_the_start(void **state)
@@ -635,6 +655,7 @@ int main(void)
         AT_DOOR(a_store_that_cannot_begin_is_unavailable_to_all_and_comes_back),
         AT_DOOR(a_store_that_cannot_load_fails_all_and_comes_back),
         AT_DOOR(a_store_that_cannot_commit_is_unavailable_to_all_and_comes_back),
+        AT_DOOR(a_store_that_failed_counts_as_failing_until_it_has_written),
         AT_DOOR(a_commit_without_an_answer_is_called_unknown),
         AT_DOOR(overdue_holds_are_released_from_the_start),
         AT_DOOR(an_idle_committer_wakes_at_the_deadline),

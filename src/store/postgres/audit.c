@@ -168,11 +168,16 @@ static const struct statement SELECT_COUNTS = {
               "(SELECT count(*) FROM idempotency_keys) AS \"idempotency keys\", "
               "(SELECT count(*) FROM api_keys) AS \"api keys\""};
 static const struct statement SELECT_CLOCK = {"clock", "SELECT clock_timestamp()"};
-/* $1 now. The latest come first. */
-static const struct statement SELECT_OVERDUE = {
-    "overdue holds",
-    "SELECT 'order ' || order_id, (extract(epoch FROM $1::timestamptz - expires_at) * 1000)::bigint, count(*) OVER () "
-    "FROM orders WHERE status = 'draft' AND expires_at <= $1 ORDER BY expires_at LIMIT 100"};
+/* $1 now. */
+static const struct statement COUNT_OVERDUE = {
+    "count of holds overdue",
+    "SELECT count(*), coalesce((extract(epoch FROM $1::timestamptz - min(expires_at)) * 1000)::bigint, 0) "
+    "FROM orders WHERE status = 'draft' AND expires_at <= $1"};
+/* $1 the deadline that a draft may have at the least, $2 now. The latest come first. */
+static const struct statement CHECK_OVERDUE = {
+    "holds overdue", "SELECT 'I10', format('order %s is overdue by %s s', order_id, "
+                     "round(extract(epoch FROM $2::timestamptz - expires_at), 3)), count(*) OVER () "
+                     "FROM orders WHERE status = 'draft' AND expires_at < $1 ORDER BY expires_at LIMIT 100"};
 
 struct audit {
     struct session *session;
@@ -216,23 +221,23 @@ static bool count_rows(struct audit *audit, struct fault *fault)
     return true;
 }
 
+/* Whose parameters are set. */
 static bool run_check(struct audit *audit, const struct statement *check, struct fault *fault)
 {
     const struct audit_sink *sink = audit->sink;
     const PGresult *broken;
-    (void)session_parameters(audit->session);
     if (!run(audit, check, &broken, fault)) {
         return false;
     }
     int named = PQntuples(broken);
     for (int row = 0; row < named; row++) {
-        sink->violation(sink->context, PQgetvalue(broken, row, 0), PQgetvalue(broken, row, 1));
+        sink->violation(sink->context, PQgetvalue(broken, row, 0), PQgetvalue(broken, row, 1), 1);
     }
     int64_t found = named == 0 ? 0 : value_int64(broken, 0, 2);
     if (found > named) {
         char more[64];
         (void)snprintf(more, sizeof(more), "%s: and %lld more", check->name, (long long)(found - named));
-        sink->violation(sink->context, PQgetvalue(broken, 0, 0), more);
+        sink->violation(sink->context, PQgetvalue(broken, 0, 0), more, found - named);
     }
     return true;
 }
@@ -243,14 +248,18 @@ static bool find_overdue(struct audit *audit, struct fault *fault)
     const struct audit_sink *sink = audit->sink;
     const PGresult *overdue;
     parameter_time(session_parameters(audit->session), audit->now_ms);
-    if (!run(audit, &SELECT_OVERDUE, &overdue, fault)) {
+    if (!run(audit, &COUNT_OVERDUE, &overdue, fault)) {
         return false;
     }
-    sink->count(sink->context, "holds overdue", PQntuples(overdue) == 0 ? 0 : value_int64(overdue, 0, 2));
-    for (int row = 0; row < PQntuples(overdue); row++) {
-        sink->overdue(sink->context, PQgetvalue(overdue, row, 0), value_int64(overdue, row, 1));
+    sink->count(sink->context, CHECK_OVERDUE.name, value_int64(overdue, 0, 0));
+    sink->overdue(sink->context, value_int64(overdue, 0, 0), value_int64(overdue, 0, 1));
+    if (sink->late_ms_max < 0) {
+        return true;
     }
-    return true;
+    struct parameters *parameters = session_parameters(audit->session);
+    parameter_time(parameters, audit->now_ms - sink->late_ms_max);
+    parameter_time(parameters, audit->now_ms);
+    return run_check(audit, &CHECK_OVERDUE, fault);
 }
 
 static bool run_checks(struct audit *audit, struct fault *fault)
@@ -263,11 +272,12 @@ static bool run_checks(struct audit *audit, struct fault *fault)
     }
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         sink->progress(sink->context, CHECKS[i].name, (int)i + 2, total);
+        (void)session_parameters(audit->session);
         if (!run_check(audit, &CHECKS[i], fault)) {
             return false;
         }
     }
-    sink->progress(sink->context, SELECT_OVERDUE.name, total, total);
+    sink->progress(sink->context, CHECK_OVERDUE.name, total, total);
     return find_overdue(audit, fault);
 }
 

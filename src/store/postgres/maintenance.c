@@ -114,3 +114,9 @@ bool postgres_maintain(struct store *store, bool idle, bool *ret_more, struct fa
            (now_us < store->prune_at_us || prune(store, idle, now_us, ret_more, fault)) &&
            (now_us < store->measure_at_us || store_measure(store, fault));
 }
+
+bool postgres_try_write(struct store *store, struct fault *fault)
+{
+    return postgres_get_ready(store, fault) && store_connect(store, fault) &&
+           session_run_script(store->session, "UPDATE counters SET live_holds = live_holds", fault);
+}

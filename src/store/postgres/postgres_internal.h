@@ -78,6 +78,8 @@ struct store {
     _Atomic int64_t database_bytes;
     _Atomic int64_t let_in_us; /* of the sessions to the primary */
     _Atomic int64_t replica_let_in_us;
+    _Atomic int64_t replica_fallbacks;
+    _Atomic int64_t replica_warned_us; /* when its failing was last logged; 0: never */
 };
 
 struct reader {
@@ -85,6 +87,8 @@ struct reader {
     char settings[600]; /* SQL for each new connection */
     struct session *primary;
     struct session *replica; /* NULL: none */
+    int64_t made_at; /* when the schema was made, in the server's microseconds: known where there is a replica */
+    int64_t replica_is_of_number; /* its connection that was seen to lead to the same shop */
 };
 
 /* due.c: the database's clock, and what is due by it. */
@@ -123,6 +127,7 @@ bool postgres_batch_save(struct store *store, struct facts *facts, struct fault 
 /* maintenance.c */
 MUST_USE bool store_measure(struct store *store, struct fault *fault); /* how large the database is */
 bool postgres_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault);
+bool postgres_try_write(struct store *store, struct fault *fault);
 
 /* schema.c */
 bool postgres_migrate(struct store *store, struct migration_report *ret_report, struct fault *fault);

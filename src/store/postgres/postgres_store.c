@@ -69,6 +69,7 @@ static void postgres_stats(struct store *store, struct store_stats *ret_stats)
     *ret_stats = (struct store_stats){
         .live_holds = atomic_load_explicit(&store->live_holds, memory_order_relaxed),
         .database_bytes = atomic_load_explicit(&store->database_bytes, memory_order_relaxed),
+        .replica_fallbacks = atomic_load_explicit(&store->replica_fallbacks, memory_order_relaxed),
     };
 }
 
@@ -88,6 +89,7 @@ const struct store_ops POSTGRES_STORE = {
     .batch_rollback = postgres_batch_rollback,
     .next_due = postgres_next_due,
     .maintain = postgres_maintain,
+    .try_write = postgres_try_write,
     .stats = postgres_stats,
     .reader_open = postgres_reader_open,
     .reader_close = postgres_reader_close,

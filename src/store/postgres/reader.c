@@ -1,7 +1,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "store/postgres/postgres_internal.h"
+#include "store/postgres/values.h"
+
+#define REPLICA_WARNING_US INT64_C(60000000)
 
 /* Above statement_timeout, so that it is the server that ends a read that takes too long. */
 #define ANSWER_MS_SPARE 5000
@@ -15,6 +20,9 @@
     "SET enable_mergejoin = off; SET jit = off; SET timezone = 'UTC'; SET client_min_messages = error"
 
 static const struct statement PING = {"ping", "SELECT max(number) FROM holdfast_migrations"};
+/* Never the same of two shops, and always of a replica. */
+static const struct statement SELECT_MADE_AT = {"made_at",
+                                                "SELECT applied_at FROM holdfast_migrations WHERE number = 1"};
 
 static struct session *new_session(const struct reader *reader, bool is_replica)
 {
@@ -28,6 +36,18 @@ static struct session *new_session(const struct reader *reader, bool is_replica)
     });
 }
 
+static bool read_made_at(struct session *session, int64_t *ret_made_at, struct fault *fault)
+{
+    (void)session_parameters(session);
+    size_t number = session_queue(session, &SELECT_MADE_AT);
+    if (!session_exchange(session, fault)) {
+        return false;
+    }
+    const PGresult *made = session_result(session, number);
+    *ret_made_at = PQntuples(made) == 0 ? 0 : value_int64(made, 0, 0);
+    return true;
+}
+
 bool postgres_reader_open(struct store *store, struct reader **ret_reader, struct fault *fault)
 {
     struct reader *reader = memory_zalloc(1, sizeof(*reader));
@@ -35,7 +55,8 @@ bool postgres_reader_open(struct store *store, struct reader **ret_reader, struc
     (void)snprintf(reader->settings, sizeof(reader->settings), SETTINGS, (long long)store->read_timeout_ms);
     reader->primary = new_session(reader, false);
     reader->replica = store->read_uri == NULL ? NULL : new_session(reader, true);
-    if (!session_connect(reader->primary, fault)) {
+    if (!session_connect(reader->primary, fault) ||
+        (reader->replica != NULL && !read_made_at(reader->primary, &reader->made_at, fault))) {
         postgres_reader_close(reader);
         return false;
     }
@@ -52,9 +73,27 @@ void postgres_reader_close(struct reader *reader)
     }
 }
 
-static bool exchange(struct session *session, const struct read *read, struct fault *fault)
+/* On each new connection: the address may lead elsewhere by now. */
+static bool check_replica(struct reader *reader, struct fault *fault)
 {
-    if (!session_connect(session, fault)) {
+    int64_t made_at;
+    int64_t number = session_connection_number(reader->replica);
+    if (number == reader->replica_is_of_number) {
+        return true;
+    }
+    if (!read_made_at(reader->replica, &made_at, fault)) {
+        return false;
+    }
+    if (made_at != reader->made_at) {
+        return fault_set(fault, FAULT_SCHEMA, "it is no replica of this database, but another shop");
+    }
+    reader->replica_is_of_number = number;
+    return true;
+}
+
+static bool exchange(struct reader *reader, struct session *session, const struct read *read, struct fault *fault)
+{
+    if (!session_connect(session, fault) || (session == reader->replica && !check_replica(reader, fault))) {
         return false;
     }
     read->queue(session, read->context);
@@ -62,11 +101,25 @@ static bool exchange(struct session *session, const struct read *read, struct fa
 }
 
 /* Reading may be repeated: a connection that was lost since it was last used is nobody's news. */
-static bool exchange_again(struct session *session, const struct read *read, struct fault *fault)
+static bool exchange_again(struct reader *reader, struct session *session, const struct read *read, struct fault *fault)
 {
     bool was_connected = session_is_connected(session);
-    return exchange(session, read, fault) || (was_connected && !session_is_connected(session) &&
-                                              fault->kind == FAULT_UNAVAILABLE && exchange(session, read, fault));
+    return exchange(reader, session, read, fault) ||
+           (was_connected && !session_is_connected(session) && fault->kind == FAULT_UNAVAILABLE &&
+            exchange(reader, session, read, fault));
+}
+
+/* The primary answers, so nobody else hears of it. Once a minute, by whichever thread is first. */
+static void note_fallback(struct store *store, const struct fault *fault)
+{
+    int64_t now_us = clock_monotonic_us();
+    int64_t warned_us = atomic_load(&store->replica_warned_us);
+    atomic_fetch_add_explicit(&store->replica_fallbacks, 1, memory_order_relaxed);
+    if ((warned_us == 0 || now_us - warned_us >= REPLICA_WARNING_US) &&
+        atomic_compare_exchange_strong(&store->replica_warned_us, &warned_us, now_us)) {
+        log_message(fault->kind == FAULT_SCHEMA ? LOG_ERROR : LOG_WARN, "read_database_failed",
+                    "lists come from the primary: %s: %s", fault_kind_name(fault->kind), fault->detail);
+    }
 }
 
 static bool run(struct reader *reader, const struct read *read, struct session **ret_session, struct fault *fault)
@@ -75,15 +128,16 @@ static bool run(struct reader *reader, const struct read *read, struct session *
      * search that took too long there would here, too. */
     if (read->kind == READ_LIST && reader->replica != NULL) {
         *ret_session = reader->replica;
-        if (exchange_again(reader->replica, read, fault)) {
+        if (exchange_again(reader, reader->replica, read, fault)) {
             return true;
         }
         if (fault->kind == FAULT_TIMEOUT) {
             return false;
         }
+        note_fallback(reader->store, fault);
     }
     *ret_session = reader->primary;
-    return exchange_again(reader->primary, read, fault);
+    return exchange_again(reader, reader->primary, read, fault);
 }
 
 bool read_run(struct reader *reader, const struct read *read, struct session **ret_session, struct fault *fault)

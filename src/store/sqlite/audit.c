@@ -172,6 +172,8 @@ static const struct check {
     {"stock events", CHECK_ADJUSTMENTS},
     {"deliveries' events", CHECK_DELIVERIES},
 };
+static const char OVERDUE_HOLDS[] = "holds overdue";
+
 #define CHECK_COUNT (sizeof(CHECKS) / sizeof(CHECKS[0]))
 
 static const struct tally {
@@ -198,9 +200,12 @@ static const struct tally {
 };
 #define TALLY_COUNT (sizeof(TALLIES) / sizeof(TALLIES[0]))
 
-static const char COUNT_OVERDUE[] = "SELECT count(*) FROM orders WHERE status = 'draft' AND expires_at <= ?1";
-static const char SELECT_OVERDUE[] = "SELECT " ORDER_NAME ", ?1 - o.expires_at FROM orders o "
-                                     "WHERE o.status = 'draft' AND o.expires_at <= ?1 ORDER BY o.expires_at LIMIT ?2";
+/* ?1 is now, ?2 how late a draft may be. The latest come first. */
+static const char COUNT_OVERDUE[] =
+    "SELECT count(*), ?1 - min(expires_at) FROM orders WHERE status = 'draft' AND expires_at <= ?1";
+static const char CHECK_OVERDUE[] =
+    "SELECT 'I10', format('%s is overdue by %.3f s', " ORDER_NAME ", (?1 - o.expires_at) / 1000.0) FROM orders o "
+    "WHERE o.status = 'draft' AND o.expires_at < ?1 - ?2 ORDER BY o.expires_at";
 
 /* Texts of SQLite end with a NUL; a NULL among them would be a bug in a query above. */
 static const char *column_name(sqlite3_stmt *statement, int column)
@@ -209,16 +214,11 @@ static const char *column_name(sqlite3_stmt *statement, int column)
     return text == NULL ? "?" : (const char *)text;
 }
 
-static bool run_check(struct connection *connection, const struct check *check, const struct audit_sink *sink,
-                      struct fault *fault)
+static bool name_broken(sqlite3_stmt *statement, const char *check, const struct audit_sink *sink, struct fault *fault)
 {
     int64_t found = 0;
     char invariant[8] = "";
     char more[64];
-    sqlite3_stmt *statement;
-    if (!connection_prepare(connection, check->sql, &statement, fault)) {
-        return false;
-    }
     for (;;) {
         bool row;
         if (!statement_next(statement, &row, fault)) {
@@ -229,14 +229,23 @@ static bool run_check(struct connection *connection, const struct check *check, 
         }
         if (found++ < ROWS_NAMED_MAX) {
             (void)snprintf(invariant, sizeof(invariant), "%s", column_name(statement, 0));
-            sink->violation(sink->context, invariant, column_name(statement, 1));
+            sink->violation(sink->context, invariant, column_name(statement, 1), 1);
         }
     }
     if (found > ROWS_NAMED_MAX) {
-        (void)snprintf(more, sizeof(more), "%s: and %lld more", check->name, (long long)(found - ROWS_NAMED_MAX));
-        sink->violation(sink->context, invariant, more);
+        int64_t unnamed = found - ROWS_NAMED_MAX;
+        (void)snprintf(more, sizeof(more), "%s: and %lld more", check, (long long)unnamed);
+        sink->violation(sink->context, invariant, more, unnamed);
     }
     return true;
+}
+
+static bool run_check(struct connection *connection, const struct check *check, const struct audit_sink *sink,
+                      struct fault *fault)
+{
+    sqlite3_stmt *statement;
+    return connection_prepare(connection, check->sql, &statement, fault) &&
+           name_broken(statement, check->name, sink, fault);
 }
 
 static bool count_rows(struct connection *connection, const struct audit_sink *sink, struct fault *fault)
@@ -251,7 +260,7 @@ static bool count_rows(struct connection *connection, const struct audit_sink *s
     return true;
 }
 
-/* I10: whoever asked knows whether a server was there to release them. The latest come first, and are named. */
+/* I10: whoever asked knows whether a server was there to release them. */
 static bool find_overdue(struct connection *connection, int64_t now_ms, const struct audit_sink *sink,
                          struct fault *fault)
 {
@@ -264,22 +273,19 @@ static bool find_overdue(struct connection *connection, int64_t now_ms, const st
     if (!statement_next(statement, &row, fault)) {
         return false;
     }
-    sink->count(sink->context, "holds overdue", row ? column_int64(statement, 0) : 0);
+    int64_t overdue = row ? column_int64(statement, 0) : 0;
+    sink->count(sink->context, OVERDUE_HOLDS, overdue);
+    sink->overdue(sink->context, overdue, row ? column_int64(statement, 1) : 0);
     (void)sqlite3_reset(statement);
-    if (!connection_prepare(connection, SELECT_OVERDUE, &statement, fault)) {
+    if (sink->late_ms_max < 0) {
+        return true;
+    }
+    if (!connection_prepare(connection, CHECK_OVERDUE, &statement, fault)) {
         return false;
     }
     bind_int64(statement, 1, now_ms);
-    bind_int64(statement, 2, ROWS_NAMED_MAX);
-    for (;;) {
-        if (!statement_next(statement, &row, fault)) {
-            return false;
-        }
-        if (!row) {
-            return true;
-        }
-        sink->overdue(sink->context, column_name(statement, 0), column_int64(statement, 1));
-    }
+    bind_int64(statement, 2, sink->late_ms_max);
+    return name_broken(statement, OVERDUE_HOLDS, sink, fault);
 }
 
 static bool run_checks(struct reader *reader, const struct audit_sink *sink, struct fault *fault)
@@ -295,7 +301,7 @@ static bool run_checks(struct reader *reader, const struct audit_sink *sink, str
             return false;
         }
     }
-    sink->progress(sink->context, "overdue holds", total, total);
+    sink->progress(sink->context, OVERDUE_HOLDS, total, total);
     return find_overdue(&reader->connection, reader->store->unix_ms(), sink, fault);
 }
 

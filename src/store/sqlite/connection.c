@@ -93,7 +93,9 @@ bool connection_open(const char *path, int open_flags, struct connection *ret_co
     sqlite3 *database = NULL;
     int code = sqlite3_open_v2(path, &database, open_flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
     if (code != SQLITE_OK) {
-        fault_set(fault, fault_kind_of(code), "%s (%s): %s", fault_sentence(code), sqlite3_errstr(code), path);
+        int reason = sqlite3_system_errno(database);
+        fault_set(fault, fault_kind_of(code), "%s (%s%s%s): %s", fault_sentence(code), sqlite3_errstr(code),
+                  reason == 0 ? "" : ": ", reason == 0 ? "" : strerror(reason), path);
         (void)sqlite3_close(database);
         return false;
     }

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "store/sqlite/idempotency_rows.h"
@@ -230,4 +231,20 @@ bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct faul
     }
     *ret_more = more;
     return warn_of_kept_log(store, fault);
+}
+
+/* Setting the version to what it is writes the file's first page. */
+bool sqlite_try_write(struct store *store, struct fault *fault)
+{
+    char sql[64];
+    int64_t version;
+    if (!store_get_ready(store, fault) ||
+        !connection_read_int64(&store->writer, "PRAGMA user_version", 0, &version, fault) ||
+        !store_lock_writing(store, fault)) {
+        return false;
+    }
+    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", (int)version);
+    bool ok = connection_run_script(&store->writer, sql, fault);
+    store_unlock_writing(store);
+    return ok;
 }

@@ -104,6 +104,7 @@ MUST_USE bool insert_keys(struct store *store, struct facts *facts, struct fault
 
 /* maintenance.c */
 bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct fault *fault);
+bool sqlite_try_write(struct store *store, struct fault *fault);
 
 /* read_orders.c */
 bool sqlite_read_order(struct reader *reader, struct arena *arena, const struct uuid *id, struct order **ret_order,

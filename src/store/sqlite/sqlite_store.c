@@ -110,6 +110,14 @@ static bool claim(struct store *store, bool serve, struct fault *fault)
     return true;
 }
 
+/* SQLite opens a file that may only be read without a word. */
+static bool check_writable(const struct store *store, struct fault *fault)
+{
+    return sqlite3_db_readonly(store->writer.database, "main") != 1 ||
+           fault_set(fault, FAULT_UNAVAILABLE,
+                     "%s cannot be written to: look at its permissions and those of its folder", store->path);
+}
+
 static bool sqlite_open(const struct store_options *options, struct store **ret_store, struct fault *fault)
 {
     const char *location = options->location;
@@ -138,7 +146,8 @@ static bool sqlite_open(const struct store_options *options, struct store **ret_
     store->index_generation = GENERATION_POSTINGS;
     read_gate_init(&store->gate);
     size_t cache_bytes = options->cache_bytes == 0 ? WRITER_CACHE_BYTES : options->cache_bytes;
-    if (!claim(store, options->serve, fault) || !open_database(store, cache_bytes, fault)) {
+    if (!claim(store, options->serve, fault) || (options->write && !check_writable(store, fault)) ||
+        !open_database(store, cache_bytes, fault)) {
         store_free(store);
         return false;
     }
@@ -359,6 +368,7 @@ const struct store_ops SQLITE_STORE = {
     .batch_rollback = sqlite_batch_rollback,
     .next_due = sqlite_next_due,
     .maintain = sqlite_maintain,
+    .try_write = sqlite_try_write,
     .stats = sqlite_stats,
     .reader_open = sqlite_reader_open,
     .reader_close = sqlite_reader_close,

@@ -418,6 +418,11 @@ static bool fake_maintain(struct store *store, bool idle, bool *ret_more, struct
     return true;
 }
 
+static bool fake_try_write(struct store *store, struct fault *fault)
+{
+    return enter(store, FAKE_TRY_WRITE, NULL, fault);
+}
+
 /* ---- Readers ---- */
 
 static bool fake_reader_open(struct store *store, struct reader **ret_reader, struct fault *fault)
@@ -460,6 +465,7 @@ const struct store_ops FAKE_STORE_OPS = {
     .batch_rollback = fake_batch_rollback,
     .next_due = fake_next_due,
     .maintain = fake_maintain,
+    .try_write = fake_try_write,
     .reader_open = fake_reader_open,
     .reader_close = fake_reader_close,
     .read_ping = fake_read_ping,

@@ -7,8 +7,17 @@
 
 #include "store/store.h"
 
-enum fake_call { FAKE_BEGIN, FAKE_DUE, FAKE_LOAD, FAKE_SAVE, FAKE_COMMIT, FAKE_NEXT_DUE, FAKE_READER_OPEN };
-#define FAKE_CALL_COUNT 7
+enum fake_call {
+    FAKE_BEGIN,
+    FAKE_DUE,
+    FAKE_LOAD,
+    FAKE_SAVE,
+    FAKE_COMMIT,
+    FAKE_NEXT_DUE,
+    FAKE_TRY_WRITE,
+    FAKE_READER_OPEN
+};
+#define FAKE_CALL_COUNT 8
 
 struct fake_hook {
     /* On the committer's thread; facts only with FAKE_SAVE. False: the call fails with *fault. */

@@ -98,7 +98,7 @@ COMMENT ON TABLE orders IS 'draft: stock is held until expires_at; paid: sold; c
 COMMENT ON COLUMN orders.order_id IS 'As in the API; begins with the time.';
 COMMENT ON COLUMN orders.customer_id IS 'The shop''s own name for the customer.';
 COMMENT ON COLUMN orders.status IS 'draft: to be paid until expires_at; paid; cancelled: by the shop or the customer; expired: by its deadline.';
-COMMENT ON COLUMN orders.created_at IS 'By the databases clock, as all times here.';
+COMMENT ON COLUMN orders.created_at IS 'By the database''s clock, as all times here.';
 COMMENT ON COLUMN orders.version IS 'Counts the order''s changes; the ETag of the API.';
 COMMENT ON COLUMN orders.cancel_reason IS 'payment_timeout where the deadline passed, else what the client gave.';
 COMMENT ON COLUMN orders.metadata IS 'The client''s own texts; NULL where it gave none.';
