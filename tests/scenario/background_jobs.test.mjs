@@ -232,6 +232,7 @@ describe('background jobs', () => {
   test('a wrong schedule stops the start, with the reason', async () => {
     for (const [parameter, reason] of [
       ['--prune-schedule=61 * * * *', /minute/],
+      ['--prune-schedule=0 0 30 2 *', /comes in no month/],
       ['--time-zone=Europe/Nowhere', /time zone/],
     ]) {
       const shop = new Shop({ parameters: [parameter] });
