@@ -4,10 +4,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -115,6 +117,69 @@ static void files_of_others_are_left_alone(void **state)
     (void)unlink(path);
     (void)snprintf(path, sizeof(path), "%s-none-lock", harness->location);
     (void)unlink(path);
+}
+
+/* The log and the locks go by the name: a server under another name would know nothing of this one. */
+static void a_file_with_two_names_is_refused_under_both(void **state)
+{
+    struct harness *harness = *state;
+    struct store *store = NULL;
+    char other[600];
+    char lock[600];
+    (void)snprintf(other, sizeof(other), "%s-other", harness->location);
+    (void)snprintf(lock, sizeof(lock), "%s-other-lock", harness->location);
+    assert_int_equal(link(harness->location, other), 0);
+    assert_fault(harness, open_at(harness, other, false, true, &store), FAULT_UNAVAILABLE);
+    assert_non_null(strstr(harness->fault.detail, "2 names"));
+    assert_int_equal(access(lock, F_OK), -1);
+    assert_fault(harness, open_at(harness, harness->location, false, false, &store), FAULT_UNAVAILABLE);
+    assert_int_equal(unlink(other), 0);
+    assert_ok(harness, open_at(harness, harness->location, false, true, &store));
+    harness->ops->close(store);
+    assert_int_equal(symlink(harness->location, other), 0); /* another name for the path, which is followed */
+    assert_ok(harness, open_at(harness, other, false, true, &store));
+    harness->ops->close(store);
+    assert_int_equal(access(lock, F_OK), -1);
+    (void)unlink(other);
+}
+
+static bool mount_onto(const char *from, const char *onto)
+{
+    /* A namespace of its own, so that the mount goes with this process, however it ends. */
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(from, onto, NULL, MS_BIND, NULL) == 0;
+}
+
+enum { MOUNT_REFUSED, MOUNT_NOT_REFUSED, MOUNT_NOT_PERMITTED };
+
+/* As a container gets a file of the host's. */
+static void a_file_that_is_mounted_by_itself_is_refused(void **state)
+{
+    struct harness *harness = *state;
+    char other[600];
+    int status;
+    (void)snprintf(other, sizeof(other), "%s-other", harness->location);
+    int file = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    (void)close(file);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store *store = NULL;
+        if (!mount_onto(harness->location, other)) {
+            _exit(MOUNT_NOT_PERMITTED);
+        }
+        bool refused = !open_at(harness, other, false, true, &store) &&
+                       strstr(harness->fault.detail, "mount its folder instead") != NULL;
+        _exit(refused ? MOUNT_REFUSED : MOUNT_NOT_REFUSED);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    (void)unlink(other);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == MOUNT_NOT_PERMITTED) {
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), MOUNT_REFUSED);
 }
 
 static void schemas_of_other_versions_are_refused(void **state)
@@ -638,6 +703,8 @@ int main(void)
         WITH_STORE(one_process_serves_at_a_time),
         WITH_STORE(one_process_writes_at_a_time),
         WITH_STORE(files_of_others_are_left_alone),
+        WITH_STORE(a_file_with_two_names_is_refused_under_both),
+        WITH_STORE(a_file_that_is_mounted_by_itself_is_refused),
         WITH_STORE(schemas_of_other_versions_are_refused),
         WITH_STORE(a_batch_of_refusals_writes_no_byte),
         WITH_STORE(a_full_disk_is_survived),

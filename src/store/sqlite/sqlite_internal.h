@@ -82,6 +82,9 @@ void store_note_checkpoint(struct store *store, int code); /* SQLite's: of a che
 MUST_USE bool read_begin(struct reader *reader, struct fault *fault);
 void read_end(struct reader *reader);
 
+/* database_file.c */
+MUST_USE bool store_check_name(struct store *store, struct fault *fault); /* false: the file has more than one */
+
 /* migrate.c */
 MUST_USE bool store_check_identity(struct store *store, struct fault *fault); /* ours or empty, never someone else's */
 bool sqlite_migrate(struct store *store, struct migration_report *ret_report, struct fault *fault);

@@ -92,6 +92,9 @@ static bool claim(struct store *store, bool serve, struct fault *fault)
 {
     store->path = strdup(sqlite3_db_filename(store->writer.database, "main"));
     assert(store->path != NULL);
+    if (!store_check_name(store, fault)) {
+        return false;
+    }
     if (!file_lock_open(store->path, &store->lock_file, fault)) {
         return false;
     }
