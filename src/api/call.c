@@ -243,6 +243,7 @@ void call_submit_read(struct call *call, call_read *read, const void *input)
     }
     call->task.run = run_read;
     call->task.context = call;
+    call->task.is_long = call->is_list;
     call->read = read;
     call->input = input;
     struct api *api = call->api;

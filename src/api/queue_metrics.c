@@ -76,7 +76,7 @@ void queue_metrics_read(struct queue_metrics *metrics, struct reader_pool *reade
         return;
     }
     metrics->read_us = clock_monotonic_us();
-    metrics->task = (struct read_task){.run = run_read, .context = metrics};
+    metrics->task = (struct read_task){.run = run_read, .context = metrics, .is_long = true};
     metrics->timeouts = *timeouts;
     metrics->now_ms = now_ms;
     metrics->is_reading = reader_pool_submit(readers, &metrics->task);

@@ -1,7 +1,10 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -69,8 +72,24 @@ static int show_help(int argument_count, char **arguments)
     return console_flush() ? EXIT_DONE : EXIT_FAILED;
 }
 
+/* Where one of these was closed, the next file would get its number, and what is said on standard error would go into
+ * the database, or into a pipe of this process's own. Writing to it fails, as it would have. */
+static bool hold_standard_files(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++) {
+        if (fcntl(file, F_GETFD) == -1 && open("/dev/null", O_RDONLY) != file) {
+            return false;
+        }
+    }
+    return true;
+}
+
 int main(int argument_count, char **arguments)
 {
+    if (!hold_standard_files()) {
+        console_error("standard input, output or error is closed, and /dev/null cannot be opened: %s", strerror(errno));
+        return EXIT_FAILED;
+    }
     /* A file that may not grow is a full disk, which is answered, and not the end of the process. */
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGXFSZ, &ignore, NULL);

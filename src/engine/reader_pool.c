@@ -1,10 +1,13 @@
 #include "engine/reader_pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
+
+#define PASSED_OVER_MAX 16 /* short tasks that go before a long one: a flood of them must not keep it for ever */
 
 struct task_list {
     struct read_task *first;
@@ -14,7 +17,7 @@ struct task_list {
 
 struct pool_thread {
     struct reader_pool *pool;
-    struct task_list *waiting; /* what this thread serves: the pool's waiting or urgent */
+    bool is_urgent; /* it serves urgent tasks alone */
     struct reader *reader;
     pthread_t thread;
 };
@@ -24,12 +27,16 @@ struct reader_pool {
     struct reader_pool_options options;
     struct pool_thread *threads;
     size_t thread_count;
+    size_t long_max; /* long tasks that may run at once */
 
     pthread_mutex_t mutex;
     pthread_cond_t filled;
     pthread_cond_t urgent_filled;
     /* Guarded by mutex. */
     struct task_list waiting;
+    struct task_list waiting_long;
+    size_t long_running;
+    size_t passed_over; /* short tasks that went before the first long one which might have run */
     struct task_list urgent;
     struct task_list completed;
     bool stopping;
@@ -58,14 +65,46 @@ static struct read_task *list_pop(struct task_list *list)
     return task;
 }
 
-/* The next task, or NULL when the pool stops and nothing waits any more. */
-static struct read_task *take_task(struct reader_pool *pool, struct task_list *waiting)
+static bool may_run_long(const struct reader_pool *pool)
 {
-    pthread_mutex_lock(&pool->mutex);
-    while (waiting->count == 0 && !pool->stopping) {
-        pthread_cond_wait(waiting == &pool->urgent ? &pool->urgent_filled : &pool->filled, &pool->mutex);
+    return pool->waiting_long.count > 0 && pool->long_running < pool->long_max;
+}
+
+/* NULL: nothing that this thread may run. */
+static struct task_list *choose_list(struct reader_pool *pool, bool is_urgent)
+{
+    if (is_urgent) {
+        return pool->urgent.count > 0 ? &pool->urgent : NULL;
     }
-    struct read_task *task = waiting->count > 0 ? list_pop(waiting) : NULL;
+    if (may_run_long(pool) && (pool->waiting.count == 0 || pool->passed_over >= PASSED_OVER_MAX)) {
+        return &pool->waiting_long;
+    }
+    return pool->waiting.count > 0 ? &pool->waiting : NULL;
+}
+
+static struct read_task *take_from(struct reader_pool *pool, struct task_list *list)
+{
+    if (list == &pool->waiting_long) {
+        pool->long_running++;
+        pool->passed_over = 0;
+    } else if (list == &pool->waiting && may_run_long(pool)) {
+        pool->passed_over++;
+    }
+    return list_pop(list);
+}
+
+/* The next task, or NULL when the pool stops and nothing waits any more, but for long ones that a thread which runs one
+ * will take. A long one that may run once another is done needs no signal: the thread that did that one looks next, and
+ * takes nothing else but what another was woken for, which then looks. */
+static struct read_task *take_task(struct pool_thread *self)
+{
+    struct reader_pool *pool = self->pool;
+    struct task_list *list;
+    pthread_mutex_lock(&pool->mutex);
+    while ((list = choose_list(pool, self->is_urgent)) == NULL && !pool->stopping) {
+        pthread_cond_wait(self->is_urgent ? &pool->urgent_filled : &pool->filled, &pool->mutex);
+    }
+    struct read_task *task = list == NULL ? NULL : take_from(pool, list);
     pthread_mutex_unlock(&pool->mutex);
     return task;
 }
@@ -75,6 +114,7 @@ static void complete_task(struct reader_pool *pool, struct read_task *task)
     pthread_mutex_lock(&pool->mutex);
     bool first = pool->completed.count == 0;
     list_append(&pool->completed, task);
+    pool->long_running -= task->is_long;
     pthread_mutex_unlock(&pool->mutex);
     if (first) { /* a later one is found by the same wake-up */
         pool->options.completed(pool->options.context);
@@ -85,7 +125,7 @@ static void *pool_thread_main(void *argument)
 {
     struct pool_thread *self = argument;
     (void)pthread_setname_np(pthread_self(), "reader");
-    for (struct read_task *task; (task = take_task(self->pool, self->waiting)) != NULL;) {
+    for (struct read_task *task; (task = take_task(self)) != NULL;) {
         task->ok = task->run(task, self->pool->options.ops, self->reader, &task->fault);
         complete_task(self->pool, task);
     }
@@ -99,7 +139,7 @@ static bool start_threads(struct reader_pool *pool, struct fault *fault)
     for (size_t i = 0; i <= options->threads; i++) {
         struct pool_thread *thread = &pool->threads[i];
         thread->pool = pool;
-        thread->waiting = i == 0 ? &pool->urgent : &pool->waiting;
+        thread->is_urgent = i == 0;
         if (!options->ops->reader_open(options->store, &thread->reader, fault)) {
             return false;
         }
@@ -116,6 +156,7 @@ bool reader_pool_start(const struct reader_pool_options *options, struct reader_
 {
     struct reader_pool *pool = memory_zalloc(1, sizeof(*pool));
     pool->options = *options;
+    pool->long_max = options->threads > 1 ? options->threads - 1 : 1;
     pool->threads = memory_zalloc(options->threads + 1, sizeof(*pool->threads));
     pthread_mutex_init(&pool->mutex, NULL);
     pthread_cond_init(&pool->filled, NULL);
@@ -131,11 +172,13 @@ bool reader_pool_start(const struct reader_pool_options *options, struct reader_
 
 bool reader_pool_submit(struct reader_pool *pool, struct read_task *task)
 {
+    assert(!task->urgent || !task->is_long);
     memset(&task->fault, 0, sizeof(task->fault));
     pthread_mutex_lock(&pool->mutex);
-    bool accepted = !pool->stopping && (task->urgent || pool->waiting.count < pool->options.queue_max);
+    bool has_room = task->urgent || pool->waiting.count + pool->waiting_long.count < pool->options.queue_max;
+    bool accepted = !pool->stopping && has_room;
     if (accepted) {
-        list_append(task->urgent ? &pool->urgent : &pool->waiting, task);
+        list_append(task->urgent ? &pool->urgent : task->is_long ? &pool->waiting_long : &pool->waiting, task);
         pthread_cond_signal(task->urgent ? &pool->urgent_filled : &pool->filled);
     }
     pthread_mutex_unlock(&pool->mutex);

@@ -1,7 +1,8 @@
 #ifndef HOLDFAST_ENGINE_READER_POOL_H
 #define HOLDFAST_ENGINE_READER_POOL_H
 
-/* Reads on threads of their own, so that no query ever blocks the event loop or the committer. */
+/* Reads on threads of their own, so that no query ever blocks the event loop or the committer. Of several threads one takes
+ * no long task, so that however many of those wait, the short ones go on. */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,7 +16,8 @@ struct read_task {
      * task's own structure. `context` is the submitter's. */
     bool (*run)(struct read_task *task, const struct store_ops *ops, struct reader *reader, struct fault *fault);
     void *context;
-    bool urgent; /* has a thread of its own, so that no flood of reads delays it; always accepted */
+    bool is_long; /* may take a while: short ones that come meanwhile go first */
+    bool urgent;  /* has a thread of its own, so that no flood of reads delays it; always accepted */
 
     /* Set by the pool, the submitter's to read once the task was taken back. */
     bool ok;

@@ -1,5 +1,6 @@
 #include "jobs/cron.h"
 
+#include <assert.h>
 #include <glib.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #define HOUR_S 3600
 #define DAY_S 86400
 #define EVERY_HOUR 0xffffffu
-#define SEARCH_DAYS_MAX 3653       /* ten years: 29 February may be eight years away */
+#define SEARCH_DAYS_MAX 14610      /* forty years: the next 29 February that is a Sunday may be so far away */
 #define OFFSET_S_MAX (16 * HOUR_S) /* no clock was ever further from UTC */
 
 enum field { FIELD_MINUTE, FIELD_HOUR, FIELD_DAY, FIELD_MONTH, FIELD_WEEKDAY, FIELD_COUNT };
@@ -190,6 +191,20 @@ static struct text take_word(struct text *rest)
     return word;
 }
 
+/* Where either day field is enough there is always a weekday. Where both have to name a day, each date becomes each
+ * weekday in time, 29 February too. */
+static bool names_some_day(const struct cron *cron)
+{
+    static const unsigned LAST_DAYS[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    for (unsigned month = 1; month <= 12; month++) {
+        uint64_t days = (UINT64_C(2) << LAST_DAYS[month - 1]) - 1;
+        if ((cron->values[FIELD_MONTH] >> month & 1) != 0 && (cron->values[FIELD_DAY] & days) != 0) {
+            return true;
+        }
+    }
+    return cron->is_either_day_enough;
+}
+
 static bool parse_fields(struct text expression, struct cron *cron, struct cron_error *error)
 {
     struct text words[FIELD_COUNT];
@@ -210,7 +225,8 @@ static bool parse_fields(struct text expression, struct cron *cron, struct cron_
         }
     }
     cron->is_either_day_enough = words[FIELD_DAY].bytes[0] != '*' && words[FIELD_WEEKDAY].bytes[0] != '*';
-    return true;
+    return names_some_day(cron) ||
+           fail_at(error, &FIELDS[FIELD_DAY], words[FIELD_DAY], "comes in no month that is named");
 }
 
 /* What is no part of any expression is refused at once, so that errors may repeat what was written. */
@@ -341,8 +357,8 @@ static bool names_day(const struct cron *cron, int64_t day)
            (cron->is_either_day_enough ? names_date || names_weekday : names_date && names_weekday);
 }
 
-/* The first named time on the wall that is not before wall_s; false: none for ten years. */
-static bool next_on_wall(const struct cron *cron, int64_t wall_s, int64_t *ret_wall_s)
+/* The first named time on the wall that is not before wall_s. There is one, see names_some_day. */
+static int64_t next_on_wall(const struct cron *cron, int64_t wall_s)
 {
     int64_t minutes = floor_divide(wall_s + MINUTE_S - 1, MINUTE_S);
     int64_t first_day = floor_divide(minutes, DAY_S / MINUTE_S);
@@ -355,12 +371,12 @@ static bool next_on_wall(const struct cron *cron, int64_t wall_s, int64_t *ret_w
         for (unsigned hour = minute_of_day / 60; hour < 24; hour++, minute = 0) {
             uint64_t left = names(cron, FIELD_HOUR, hour) ? cron->values[FIELD_MINUTE] >> minute << minute : 0;
             if (left != 0) {
-                *ret_wall_s = day * DAY_S + hour * HOUR_S + (int64_t)__builtin_ctzll(left) * MINUTE_S;
-                return true;
+                return day * DAY_S + hour * HOUR_S + (int64_t)__builtin_ctzll(left) * MINUTE_S;
             }
         }
     }
-    return false;
+    assert(false);
+    return INT64_MAX;
 }
 
 /* ---- From the wall to the world. A zone's intervals, which GLib numbers in order, have one offset each ---- */
@@ -406,44 +422,37 @@ static int64_t first_moment(const struct cron *cron, int64_t wall_s)
 }
 
 /* Each time that the clock shows what is named. */
-static bool next_showing(const struct cron *cron, int64_t from_unix_s, int64_t *ret_unix_s)
+static int64_t next_showing(const struct cron *cron, int64_t from_unix_s)
 {
     for (int64_t unix_s = from_unix_s;;) {
         int64_t offset_s = offset_at(cron, unix_s);
-        int64_t wall_s;
-        if (!next_on_wall(cron, unix_s + offset_s, &wall_s)) {
-            return false;
+        int64_t shown_s = next_on_wall(cron, unix_s + offset_s) - offset_s;
+        if (is_one_interval(cron, unix_s, shown_s)) {
+            return shown_s;
         }
-        if (is_one_interval(cron, unix_s, wall_s - offset_s)) {
-            *ret_unix_s = wall_s - offset_s;
-            return true;
-        }
-        unix_s = interval_end(cron, unix_s, wall_s - offset_s);
+        unix_s = interval_end(cron, unix_s, shown_s);
     }
 }
 
 /* Each named time once, whatever the clock does. Later times on the wall never have earlier first moments; the search
  * begins with what is skipped where from_unix_s is the moment after a gap. */
-static bool next_named(const struct cron *cron, int64_t from_unix_s, int64_t *ret_unix_s)
+static int64_t next_named(const struct cron *cron, int64_t from_unix_s)
 {
     int64_t offset_s = offset_at(cron, from_unix_s);
     int64_t offset_before_s = offset_at(cron, from_unix_s - 1);
     int64_t wall_s = from_unix_s + (offset_s < offset_before_s ? offset_s : offset_before_s);
-    for (; next_on_wall(cron, wall_s, &wall_s); wall_s++) {
+    for (;; wall_s++) {
+        wall_s = next_on_wall(cron, wall_s);
         int64_t moment_s = first_moment(cron, wall_s);
         if (moment_s >= from_unix_s) {
-            *ret_unix_s = moment_s;
-            return true;
+            return moment_s;
         }
     }
-    return false;
 }
 
 int64_t cron_next(const struct cron *cron, int64_t after_unix_ms)
 {
     int64_t from_unix_s = floor_divide(after_unix_ms, 1000) + 1;
-    int64_t unix_s;
-    bool is_found = cron->values[FIELD_HOUR] == EVERY_HOUR ? next_showing(cron, from_unix_s, &unix_s)
-                                                           : next_named(cron, from_unix_s, &unix_s);
-    return is_found ? unix_s * 1000 : INT64_MAX;
+    bool is_each_hour = cron->values[FIELD_HOUR] == EVERY_HOUR;
+    return 1000 * (is_each_hour ? next_showing(cron, from_unix_s) : next_named(cron, from_unix_s));
 }

@@ -40,7 +40,7 @@ struct cron_error {
 MUST_USE bool cron_parse(struct text expression, struct text time_zone, struct cron **ret_cron,
                          struct cron_error *error);
 /* The first time strictly after, in Unix milliseconds (a whole minute of the zone, but where a gap ends otherwise).
- * INT64_MAX: none within ten years, as for 30 February. */
+ * There always is one: cron_parse refuses what never comes, as 30 February. */
 int64_t cron_next(const struct cron *cron, int64_t after_unix_ms);
 void cron_free(struct cron *cron); /* takes NULL */
 

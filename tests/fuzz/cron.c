@@ -13,7 +13,7 @@
 
 #include "jobs/cron.h"
 
-#define YEARS_MAX_MS (INT64_C(3655) * 86400000)
+#define YEARS_MAX_MS (INT64_C(14612) * 86400000) /* between two Sundays that are a 29 February */
 #define MINUTES_LOOKED_AT 120
 #define TIMES 4
 
@@ -25,6 +25,7 @@ static const char *const ZONES[] = {
 
 /* GLib, and with it the program, knows the changes up to 2037 as tzdata lists them, and no rule for later ones. */
 #define AFTER_S_MAX ((uint64_t)2000000000)
+#define KNOWN_MS_MAX (INT64_C(2114380800) * 1000) /* 2037 begins */
 
 struct field {
     char text[CRON_EXPRESSION_BYTES_MAX + 1];
@@ -139,13 +140,10 @@ static void check_times(const struct cron *cron, struct text expression, int64_t
     bool has_fields = split(expression, fields);
     for (int i = 0; i < TIMES; i++) {
         int64_t next_ms = cron_next(cron, after_ms);
-        if (next_ms == INT64_MAX) {
-            return;
-        }
         assert(next_ms > after_ms && next_ms - after_ms < YEARS_MAX_MS);
         assert(cron_next(cron, next_ms - 1) == next_ms);
         assert(cron_next(cron, after_ms + (next_ms - after_ms) / 2) == next_ms || next_ms - after_ms == 1);
-        if (has_fields) {
+        if (has_fields && next_ms < KNOWN_MS_MAX) {
             check_time(fields, after_ms, next_ms);
         }
         after_ms = next_ms;

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { readlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { describe, test } from 'node:test';
+import { promisify } from 'node:util';
 
 import { copyOf, IS_POSTGRES, newDatabase, ONLY_SQLITE, sql } from './support/database.mjs';
-import { run, runs, temporaryFolder } from './support/program.mjs';
-import { Shop, untilTime, useShop } from './support/shop.mjs';
+import { PROGRAM, run, runs, Server, temporaryFolder } from './support/program.mjs';
+import { Shop, until, untilTime, useShop } from './support/shop.mjs';
 
 const COMMANDS = ['serve', 'migrate', 'import', 'audit', 'rush', 'jobs', 'keys', 'version'];
 
@@ -226,5 +230,38 @@ describe('the rush', () => {
     ]);
     assert.equal(status, 1);
     assert.match(`${stdout}${stderr}`, /no-such-sku|unknown_sku/);
+  });
+});
+
+/* As some supervisors start programs. */
+describe('without standard input, output and error', () => {
+  const freePort = async () => {
+    const listener = createServer().listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address();
+    listener.close();
+    await once(listener, 'close');
+    return port;
+  };
+
+  test('a server serves, and its log goes into no other file', async () => {
+    const database = newDatabase();
+    await runs(['migrate', '--database', database]);
+    const listen = `127.0.0.1:${await freePort()}`;
+    const server = new Server(database, { listen, parameters: ['--log-requests'], shell: 'exec <&- >&- 2>&-' });
+    const isUp = () => fetch(`http://${listen}/healthz`).then(({ ok }) => ok, () => false);
+    await until('the server answers', isUp, 15_000);
+    for (let i = 0; i < 100; i += 1) {
+      assert.equal(await isUp(), true);
+    }
+    for (const file of [0, 1, 2]) {
+      assert.equal(readlinkSync(`/proc/${server.process.pid}/fd/${file}`), '/dev/null');
+    }
+    assert.deepEqual(await server.stop(), { status: 0, signal: null });
+  });
+
+  test('a command whose output goes nowhere has failed', async () => {
+    const printing = promisify(execFile)('bash', ['-c', 'exec "$0" version >&-', PROGRAM]);
+    await assert.rejects(printing, ({ code, stderr }) => code === 1 && /standard output/.test(stderr));
   });
 });

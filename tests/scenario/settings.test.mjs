@@ -22,6 +22,7 @@ describe('a wrong setting', () => {
       const folder = temporaryFolder();
       for (const [parameter, reason] of [
         ['--prune-schedule=61 * * * *', /--prune-schedule '61 .*: minute/],
+        ['--prune-schedule=0 0 30 2 *', /comes in no month/],
         ['--time-zone=Europe/Nowhere', /--time-zone 'Europe\/Nowhere': /],
         [`--webhook-ca-file=${fileWith('rubbish')}`, /authorities\.pem: no certificates/],
         [`--webhook-ca-file=${fileWith('')}`, /authorities\.pem: no certificates/],

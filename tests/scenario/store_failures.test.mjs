@@ -1,9 +1,10 @@
-/* A disk that is full, as the kernel tells it: a limit on the size of files, set on the running server. Only where the
- * server's database is a file; what becomes of one that a database server refuses is in postgres_outages. */
+/* A disk that is full, as the kernel tells it: a limit on the size of files, set on the running server; and a file that is
+ * taken away. Only where the server's database is a file; what becomes of one that a database server refuses is in
+ * postgres_outages. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { copyFileSync, statSync, unlinkSync } from 'node:fs';
 import { describe, test } from 'node:test';
 
 import { ONLY_SQLITE } from './support/database.mjs';
@@ -101,6 +102,38 @@ describe('a full disk', ONLY_SQLITE, () => {
     fileLimit(shop, 'unlimited');
     await until('all are released', async () => (await shop.stock(sku)) === '500 on hand, 0 reserved', 5000);
     assert.equal((await shop.all('/v1/events?type=order.expired')).length, 500);
+    await shop.stop();
+    shop.close();
+    await shop.audit();
+  });
+});
+
+describe('a database file that is deleted under its server', ONLY_SQLITE, () => {
+  test('takes no more orders, says so, and spoils no backup that takes its place', { timeout: 60_000 }, async () => {
+    const shop = new Shop();
+    const path = `${shop.folder}/shop.db`;
+    shop.database = `sqlite:${path}`;
+    await shop.start();
+    const sku = await shop.sells(10);
+    const placed = await shop.places({ [sku]: 1 });
+    await shop.stop();
+    copyFileSync(path, `${path}.backup`);
+    await shop.start();
+    await shop.places({ [sku]: 2 });
+
+    unlinkSync(path);
+    await until('it is not ready', async () => (await shop.look('/readyz')).status === 503, 10_000);
+    await shop.post('/v1/orders', order('c-1', { [sku]: 1 }), '503 store_unavailable');
+    await shop.get(`/v1/orders/${placed.order_id}`, '503 store_unavailable');
+    const why = shop.server.log.find(({ event }) => event === 'batch_failed');
+    assert.match(why.message, /not the database any more that was opened/);
+    assert.ok(why.message.includes(path), why.message);
+    await shop.stop();
+
+    copyFileSync(`${path}.backup`, path);
+    await shop.start();
+    assert.equal(await shop.stock(sku), '10 on hand, 1 reserved');
+    await shop.places({ [sku]: 1 });
     await shop.stop();
     shop.close();
     await shop.audit();

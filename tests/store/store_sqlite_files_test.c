@@ -4,10 +4,12 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -125,6 +127,69 @@ static void a_file_that_cannot_be_opened_says_why(void **state)
     assert_string_equal(harness->fault.detail,
                         "the database file cannot be opened (unable to open database file: No such "
                         "file or directory): /nowhere/shop.db");
+}
+
+/* The log and the locks go by the name: a server under another name would know nothing of this one. */
+static void a_file_with_two_names_is_refused_under_both(void **state)
+{
+    struct harness *harness = *state;
+    struct store *store = NULL;
+    char other[600];
+    char lock[600];
+    (void)snprintf(other, sizeof(other), "%s-other", harness->location);
+    (void)snprintf(lock, sizeof(lock), "%s-other-lock", harness->location);
+    assert_int_equal(link(harness->location, other), 0);
+    assert_fault(harness, open_at(harness, other, false, true, &store), FAULT_UNAVAILABLE);
+    assert_non_null(strstr(harness->fault.detail, "2 names"));
+    assert_int_equal(access(lock, F_OK), -1);
+    assert_fault(harness, open_at(harness, harness->location, false, false, &store), FAULT_UNAVAILABLE);
+    assert_int_equal(unlink(other), 0);
+    assert_ok(harness, open_at(harness, harness->location, false, true, &store));
+    harness->ops->close(store);
+    assert_int_equal(symlink(harness->location, other), 0); /* another name for the path, which is followed */
+    assert_ok(harness, open_at(harness, other, false, true, &store));
+    harness->ops->close(store);
+    assert_int_equal(access(lock, F_OK), -1);
+    (void)unlink(other);
+}
+
+static bool mount_onto(const char *from, const char *onto)
+{
+    /* A namespace of its own, so that the mount goes with this process, however it ends. */
+    return unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+           mount(from, onto, NULL, MS_BIND, NULL) == 0;
+}
+
+enum { MOUNT_REFUSED, MOUNT_NOT_REFUSED, MOUNT_NOT_PERMITTED };
+
+/* As a container gets a file of the host's. */
+static void a_file_that_is_mounted_by_itself_is_refused(void **state)
+{
+    struct harness *harness = *state;
+    char other[600];
+    int status;
+    (void)snprintf(other, sizeof(other), "%s-other", harness->location);
+    int file = open(other, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_true(file >= 0);
+    (void)close(file);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store *store = NULL;
+        if (!mount_onto(harness->location, other)) {
+            _exit(MOUNT_NOT_PERMITTED);
+        }
+        bool refused = !open_at(harness, other, false, true, &store) &&
+                       strstr(harness->fault.detail, "mount its folder instead") != NULL;
+        _exit(refused ? MOUNT_REFUSED : MOUNT_NOT_REFUSED);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    (void)unlink(other);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == MOUNT_NOT_PERMITTED) {
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), MOUNT_REFUSED);
 }
 
 static void schemas_of_other_versions_are_refused(void **state)
@@ -432,6 +497,87 @@ static void closing_leaves_one_file_and_its_lock(void **state)
     assert_int_equal(read_variant(harness, "a")->stock.stock_quantity, 10);
 }
 
+static void write_file(const struct harness *harness, const char *end, const char *content)
+{
+    char path[600];
+    (void)snprintf(path, sizeof(path), "%s%s", harness->location, end);
+    (void)unlink(path);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fputs(content, file);
+    (void)fclose(file);
+}
+
+/* Somebody puts other files in the place of an open database: nothing more is answered, nothing is written to them, and
+ * all that was answered until then is in the file that was moved away. */
+static void move_away_and_back(struct harness *harness, bool with_log)
+{
+    char moved[600];
+    int64_t now_ms;
+    bool more;
+    struct order **orders;
+    size_t count;
+    const struct order_filter all = {.has_status = false};
+    const struct page page = {.limit = 1};
+    (void)snprintf(moved, sizeof(moved), "%s-moved", harness->location);
+    (void)place_id(harness, "c", "a", 1);
+    assert_int_equal(rename(harness->location, moved), 0);
+    write_file(harness, "", "another file");
+    if (with_log) {
+        write_file(harness, "-wal", "another log");
+    }
+    uint64_t database = file_digest(harness, "");
+    uint64_t log = with_log ? file_digest(harness, "-wal") : 0; /* its own is emptied */
+
+    harness->store->place_look_us = 0;
+    assert_fault(harness, harness->ops->batch_begin(harness->store, &now_ms, &harness->fault), FAULT_UNAVAILABLE);
+    assert_non_null(strstr(harness->fault.detail, harness->location));
+    assert_fault(harness, harness->ops->maintain(harness->store, true, &more, &harness->fault), FAULT_UNAVAILABLE);
+    assert_fault(harness, harness->ops->read_ping(harness->reader, &harness->fault), FAULT_UNAVAILABLE);
+    assert_fault(harness,
+                 harness->ops->read_orders(harness->reader, harness->read_arena, &all, &page, &orders, &count, &more,
+                                           &harness->fault),
+                 FAULT_UNAVAILABLE);
+    harness->ops->reader_close(harness->reader);
+    harness->ops->close(harness->store);
+    uint64_t database_after = file_digest(harness, "");
+    uint64_t log_after = file_digest(harness, "-wal");
+
+    assert_int_equal(rename(moved, harness->location), 0);
+    write_file(harness, "-wal", "");
+    assert_ok(harness, open_at(harness, harness->location, false, false, &harness->store));
+    assert_ok(harness, harness->ops->reader_open(harness->store, &harness->reader, &harness->fault));
+    assert_true(database == database_after);
+    assert_true(log == log_after);
+}
+
+static void a_file_that_was_replaced_is_written_to_no_more(void **state)
+{
+    struct harness *harness = *state;
+    (void)make_variant(harness, "a", 10);
+    move_away_and_back(harness, false);
+    move_away_and_back(harness, true);
+    (void)place_id(harness, "c", "a", 1);
+    assert_int_equal(read_variant(harness, "a")->stock.reserved_quantity, 3);
+    assert_audit_clean(harness);
+}
+
+/* Whoever used the names meanwhile may have removed the log that this one still writes to. */
+static void a_file_that_was_away_for_a_while_wants_a_new_start(void **state)
+{
+    struct harness *harness = *state;
+    char moved[600];
+    int64_t now_ms;
+    (void)snprintf(moved, sizeof(moved), "%s-moved", harness->location);
+    assert_int_equal(rename(harness->location, moved), 0);
+    assert_fault(harness, harness->ops->batch_begin(harness->store, &now_ms, &harness->fault), FAULT_UNAVAILABLE);
+    assert_int_equal(rename(moved, harness->location), 0);
+    harness->store->place_look_us = 0;
+    assert_fault(harness, harness->ops->batch_begin(harness->store, &now_ms, &harness->fault), FAULT_UNAVAILABLE);
+    harness_reopen(harness);
+    (void)make_variant(harness, "a", 10);
+}
+
 static void old_idempotency_keys_are_forgotten(void **state)
 {
     struct harness *harness = *state;
@@ -688,6 +834,8 @@ int main(void)
         WITH_STORE(one_process_writes_at_a_time),
         WITH_STORE(files_of_others_are_left_alone),
         WITH_STORE(a_file_that_cannot_be_opened_says_why),
+        WITH_STORE(a_file_with_two_names_is_refused_under_both),
+        WITH_STORE(a_file_that_is_mounted_by_itself_is_refused),
         WITH_STORE(schemas_of_other_versions_are_refused),
         WITH_STORE(a_batch_of_refusals_writes_no_byte),
         WITH_STORE(a_full_disk_is_survived),
@@ -698,6 +846,8 @@ int main(void)
         WITH_STORE(steady_reading_does_not_grow_the_log_for_ever),
         WITH_STORE(a_log_that_has_to_be_kept_is_kept_by_all),
         WITH_STORE(closing_leaves_one_file_and_its_lock),
+        WITH_STORE(a_file_that_was_replaced_is_written_to_no_more),
+        WITH_STORE(a_file_that_was_away_for_a_while_wants_a_new_start),
         WITH_STORE(old_idempotency_keys_are_forgotten),
         WITH_STORE(what_was_committed_survives_a_crash),
         WITH_STORE(a_clock_that_was_ahead_is_known_by_the_newest_order_after_a_restart),

@@ -125,6 +125,7 @@ static void every_task_runs_once_and_comes_back(void **state)
     assert_int_equal(fake_store_open_readers(fixture->store), 3 + 1); /* one for urgent tasks */
     for (size_t i = 0; i < TASKS; i++) {
         tasks[i].task.run = i % 2 == 0 ? ping : take_too_long;
+        tasks[i].task.is_long = i % 3 == 0;
         assert_true(reader_pool_submit(fixture->pool, &tasks[i].task));
     }
     assert_int_equal(take_all(fixture, TASKS), TASKS / 2);
@@ -183,6 +184,77 @@ static void an_urgent_task_waits_for_no_other(void **state)
     reader_pool_stop(fixture->pool);
 }
 
+static void wait_until_running(struct fixture *fixture, size_t count)
+{
+    while (atomic_load(&fixture->running) < count) {
+        (void)usleep(1000);
+    }
+}
+
+static void submit(struct fixture *fixture, struct counted_task *task, bool is_long, bool at_gate)
+{
+    task->task = (struct read_task){.run = at_gate ? wait_at_gate : ping, .context = fixture, .is_long = is_long};
+    assert_true(reader_pool_submit(fixture->pool, &task->task));
+}
+
+/* However many long ones there are, one thread is left to short ones, which come back while all the long ones stand. */
+static void long_tasks_leave_a_thread_to_short_ones(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fault fault;
+    struct counted_task longs[TASKS] = {{.runs = 0}};
+    struct counted_task shorts[TASKS] = {{.runs = 0}};
+    assert_true(start(fixture, 3, 2 * TASKS, &fault));
+    pthread_mutex_lock(&fixture->gate);
+    for (size_t i = 0; i < TASKS; i++) {
+        submit(fixture, &longs[i], true, true);
+    }
+    wait_until_running(fixture, 2);
+    for (size_t i = 0; i < TASKS; i++) {
+        submit(fixture, &shorts[i], false, false);
+    }
+    assert_int_equal(take_all(fixture, TASKS), TASKS);
+    assert_int_equal(atomic_load(&fixture->running), 2);
+    pthread_mutex_unlock(&fixture->gate);
+    assert_int_equal(take_all(fixture, TASKS), TASKS);
+    assert_int_equal(atomic_load(&fixture->running), TASKS);
+    reader_pool_stop(fixture->pool);
+}
+
+/* With one thread, too, short tasks go before long ones that came earlier; a long one waits for sixteen at most. */
+static void short_tasks_go_first_and_not_for_ever(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fault fault;
+    struct counted_task first = {.runs = 0};
+    struct counted_task longs[2] = {{.runs = 0}};
+    struct counted_task shorts[18] = {{.runs = 0}};
+    const struct read_task *in_order[1 + 2 + 18];
+    size_t count = 0;
+    assert_true(start(fixture, 1, TASKS, &fault));
+    pthread_mutex_lock(&fixture->gate);
+    submit(fixture, &first, false, true);
+    wait_until_running(fixture, 1);
+    submit(fixture, &longs[0], true, false);
+    submit(fixture, &longs[1], true, false);
+    for (size_t i = 0; i < 18; i++) {
+        submit(fixture, &shorts[i], false, false);
+    }
+    pthread_mutex_unlock(&fixture->gate);
+    reader_pool_stop(fixture->pool); /* and finishes what waits */
+    for (const struct read_task *task = reader_pool_take_completed(fixture->pool); task != NULL; task = task->next) {
+        assert_in_range(count, 0, 20);
+        in_order[count++] = task;
+    }
+    assert_int_equal(count, 21);
+    assert_ptr_equal(in_order[0], &first.task);
+    assert_ptr_equal(in_order[1], &shorts[0].task);
+    assert_ptr_equal(in_order[16], &shorts[15].task);
+    assert_ptr_equal(in_order[17], &longs[0].task);
+    assert_ptr_equal(in_order[18], &shorts[16].task);
+    assert_ptr_equal(in_order[20], &longs[1].task);
+}
+
 static void stopping_finishes_what_waits_and_refuses_more(void **state)
 {
     struct fixture *fixture = *state;
@@ -191,6 +263,7 @@ static void stopping_finishes_what_waits_and_refuses_more(void **state)
     assert_true(start(fixture, 2, TASKS, &fault));
     for (size_t i = 0; i < TASKS; i++) {
         tasks[i].task.run = ping;
+        tasks[i].task.is_long = i % 3 == 0;
         assert_true(reader_pool_submit(fixture->pool, &tasks[i].task));
     }
     reader_pool_stop(fixture->pool);
@@ -215,6 +288,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_task_runs_once_and_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_queue_is_an_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(an_urgent_task_waits_for_no_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_tasks_leave_a_thread_to_short_ones, setup, teardown),
+        cmocka_unit_test_setup_teardown(short_tasks_go_first_and_not_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_finishes_what_waits_and_refuses_more, setup, teardown),
         cmocka_unit_test_setup_teardown(a_reader_that_cannot_be_opened_stops_the_start, setup, teardown),
     };

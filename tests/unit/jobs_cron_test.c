@@ -117,17 +117,25 @@ static void leap_days_come_when_they_come(void **state)
     assert_runs("0 0 1 3 *", "UTC", "2024-02-29T12:00:00Z", "2024-03-01T00:00:00Z 2025-03-01T00:00:00Z");
     assert_runs("0 0 28-31 2 *", "UTC", "2027-12-01T00:00:00Z",
                 "2028-02-28T00:00:00Z 2028-02-29T00:00:00Z 2029-02-28T00:00:00Z 2030-02-28T00:00:00Z");
+    assert_runs("0 0 29 2 */7", "UTC", "2026-03-10T00:00:00Z", "2032-02-29T00:00:00Z 2060-02-29T00:00:00Z");
+    assert_runs("* * 29 2 */7", "Europe/Berlin", "2088-03-01T00:00:00Z", "2128-02-28T23:00:00Z");
 }
 
-static void a_day_that_never_comes_has_no_time(void **state)
+static void a_day_that_never_comes_is_refused(void **state)
 {
     (void)state;
-    static const char *const EXPRESSIONS[] = {"0 0 30 2 *", "* * 31 4,6,9,11 *", "0 0 30-31 FEB *"};
-    for (size_t i = 0; i < sizeof(EXPRESSIONS) / sizeof(EXPRESSIONS[0]); i++) {
-        struct cron *cron = parse(EXPRESSIONS[i], "Europe/Berlin");
-        assert_true(cron_next(cron, at("2026-03-10T00:00:00Z")) == INT64_MAX);
-        cron_free(cron);
+    static const char *const NEVER[] = {"0 0 30 2 *", "* * 31 4,6,9,11 *", "0 0 30-31 FEB *", "0 0 30 2 */2"};
+    for (size_t i = 0; i < sizeof(NEVER) / sizeof(NEVER[0]); i++) {
+        struct cron *cron = NULL;
+        struct cron_error error = {true, ""};
+        assert_false(cron_parse(text_from_c(NEVER[i]), TEXT_LITERAL("Europe/Berlin"), &cron, &error));
+        assert_null(cron);
+        assert_false(error.is_in_time_zone);
+        assert_non_null(strstr(error.detail, "day of month: \"3"));
+        assert_non_null(strstr(error.detail, "comes in no month that is named"));
     }
+    assert_runs("0 0 30 2 MON", "UTC", "2026-02-10T00:00:00Z", "2026-02-16T00:00:00Z"); /* each Monday in February */
+    assert_runs("0 0 31 4,5 *", "UTC", "2026-03-10T00:00:00Z", "2026-05-31T00:00:00Z 2027-05-31T00:00:00Z");
 }
 
 static void errors_say_which_field_and_why(void **state)
@@ -442,7 +450,7 @@ int main(void)
         cmocka_unit_test(either_day_field_is_enough_where_both_are_restricted),
         cmocka_unit_test(the_next_time_is_strictly_later),
         cmocka_unit_test(leap_days_come_when_they_come),
-        cmocka_unit_test(a_day_that_never_comes_has_no_time),
+        cmocka_unit_test(a_day_that_never_comes_is_refused),
         cmocka_unit_test(errors_say_which_field_and_why),
         cmocka_unit_test(expressions_are_bounded),
         cmocka_unit_test(only_names_of_zones_are_time_zones),

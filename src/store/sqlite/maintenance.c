@@ -224,7 +224,7 @@ bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct faul
 {
     bool more = false;
     assert(!store->in_batch);
-    if (!store_get_ready(store, fault) || !checkpoint_if_due(store, idle, fault) ||
+    if (!store_check_place(store, fault) || !store_get_ready(store, fault) || !checkpoint_if_due(store, idle, fault) ||
         !hold_reads_if_due(store, &more, fault) || !recall_if_due(store, &more, fault) ||
         !prune_if_due(store, idle, &more, fault) || !recount_if_due(store, fault)) {
         return false;

@@ -35,6 +35,7 @@ struct store {
     bool in_batch;
     bool keeps_log;              /* a sync failed over a checkpoint: none is trusted any more, see store_keeps_log */
     int64_t kept_log_warning_us; /* not again before */
+    int64_t place_look_us;       /* whether the file is still in its place is not looked at again before */
     int64_t now_ms;              /* the last `now` given out */
     int64_t clock_ahead_ms;      /* the clock was so far ahead, and what it put off is to be recalled; 0: it was not */
     struct variant_cache *variants;
@@ -46,13 +47,13 @@ struct store {
     int64_t copied_pages;         /* of the log, already in the database */
     int64_t gate_closed_until_us; /* 0: open */
     int64_t gate_next_us;         /* not to be closed again before */
-    int64_t prune_round_at_ms;    /* when the next round through the idempotency keys begins */
-    int64_t prune_before_ms;      /* of the round under way: keys made before go */
-    bool prune_round;             /* a round is under way */
     struct arena *endpoint_arena; /* of the endpoints, as they were last committed */
     struct webhook_endpoint **endpoints;
     size_t endpoint_count;
     bool endpoints_known;
+    bool prune_round;               /* a round is under way */
+    int64_t prune_round_at_ms;      /* when the next round through the idempotency keys begins */
+    int64_t prune_before_ms;        /* of the round under way: keys made before go */
     struct prune_wanted prune_jobs; /* in a batch that prunes: what to delete */
 
     /* Any thread: immutable once the store is ready, with a mutex of their own inside. */
@@ -63,6 +64,7 @@ struct store {
     _Atomic int64_t live_holds;
     _Atomic int64_t log_pages;
     _Atomic int64_t own_commits;
+    _Atomic bool displaced; /* for good: who else used the names meanwhile is not known */
 };
 
 struct reader {
@@ -81,6 +83,14 @@ void store_note_checkpoint(struct store *store, int code); /* SQLite's: of a che
 /* A read is one short transaction: begin (which may wait at the gate), any statements, end. */
 MUST_USE bool read_begin(struct reader *reader, struct fault *fault);
 void read_end(struct reader *reader);
+
+/* database_file.c */
+MUST_USE bool store_check_name(struct store *store, struct fault *fault); /* false: the file has more than one */
+/* False once the file was seen not to be at its path any more. Nothing is read or written then. The first is the writing
+ * side's and looks once a second, the second any thread's. */
+MUST_USE bool store_check_place(struct store *store, struct fault *fault);
+MUST_USE bool store_known_in_place(const struct store *store, struct fault *fault);
+void store_look_at_place(struct store *store); /* now */
 
 /* migrate.c */
 MUST_USE bool store_check_identity(struct store *store, struct fault *fault); /* ours or empty, never someone else's */

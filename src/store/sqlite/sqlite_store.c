@@ -92,6 +92,9 @@ static bool claim(struct store *store, bool serve, struct fault *fault)
 {
     store->path = strdup(sqlite3_db_filename(store->writer.database, "main"));
     assert(store->path != NULL);
+    if (!store_check_name(store, fault)) {
+        return false;
+    }
     if (!file_lock_open(store->path, &store->lock_file, fault)) {
         return false;
     }
@@ -161,13 +164,17 @@ static void sqlite_close(struct store *store)
         return;
     }
     assert(!store->in_batch);
-    /* Where another process writes for so long, it will do this itself. */
+    store_look_at_place(store);
+    bool displaced = atomic_load(&store->displaced);
+    /* Where another process writes for so long, it will do this itself. A file that is displaced gets what is its own, so
+     * that the log beside its old name is empty, and not read into the next database there; but no name is touched. */
     if (file_lock_wait(store->lock_file, FILE_LOCK_WRITE, WRITE_LOCK_WAIT_MS) && !store_keeps_log(store)) {
         (void)sqlite3_busy_timeout(store->writer.database, 0);
         store_note_checkpoint(
             store, sqlite3_wal_checkpoint_v2(store->writer.database, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL));
         /* Whoever closes last removes the log. */
-        (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, store->keeps_log, NULL);
+        (void)sqlite3_db_config(store->writer.database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, store->keeps_log || displaced,
+                                NULL);
     }
     store_free(store);
 }
@@ -227,7 +234,7 @@ static int64_t sqlite_now(const struct store *store)
 static bool sqlite_batch_begin(struct store *store, int64_t *ret_now_ms, struct fault *fault)
 {
     assert(!store->in_batch);
-    if (!store_get_ready(store, fault) || !store_lock_writing(store, fault)) {
+    if (!store_check_place(store, fault) || !store_get_ready(store, fault) || !store_lock_writing(store, fault)) {
         return false;
     }
     int64_t data_version;
@@ -323,6 +330,9 @@ static void sqlite_reader_close(struct reader *reader)
 
 bool read_begin(struct reader *reader, struct fault *fault)
 {
+    if (!store_known_in_place(reader->store, fault)) {
+        return false;
+    }
     read_gate_enter(&reader->store->gate);
     if (!connection_run(&reader->connection, "BEGIN", fault)) {
         read_gate_leave(&reader->store->gate);
