@@ -15,6 +15,10 @@ static bool resolve_sqlite(const char *path, struct database *database)
         console_error("--database sqlite: wants the path of a file behind it, such as sqlite:holdfast.db");
         return false;
     }
+    if (strstr(path, "://") != NULL) { /* would be shown, with what is secret in it */
+        console_error("--database sqlite: wants the path of a file behind it, not another URI");
+        return false;
+    }
     database->ops = &SQLITE_STORE;
     database->location = path;
     return true;
@@ -35,10 +39,8 @@ bool database_resolve(const char *uri, struct database *ret_database)
         }
         database.ops = &POSTGRES_STORE;
         database.location = uri;
-    } else {
-        console_error("--database is written sqlite:PATH, such as sqlite:holdfast.db, or postgresql://USER@HOST/NAME, "
-                      "not '%s'",
-                      database.name);
+    } else { /* not shown: what it is meant to be is unknown, and so is what in it is a password */
+        console_error("--database is written sqlite:PATH, such as sqlite:holdfast.db, or postgresql://USER@HOST/NAME");
         return false;
     }
     *ret_database = database;

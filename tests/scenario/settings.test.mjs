@@ -27,12 +27,16 @@ describe('a wrong setting', () => {
         [`--webhook-ca-file=${fileWith('rubbish')}`, /authorities\.pem: no certificates/],
         [`--webhook-ca-file=${fileWith('')}`, /authorities\.pem: no certificates/],
         ['--database=postgresql://db:port/shop', /a port is a number/],
+        ['--database=postgresql://shop:secret/shop', /a port is a number/],
+        ['--database=host=db password=secret', /is written sqlite:PATH/],
+        ['--database=sqlite:postgresql://shop:secret@db/shop', /not another URI/],
       ]) {
         const database = newDatabase();
         const parameters = [command, '--database', database, parameter];
         const { status, stderr } = await run([...parameters, '--listen', '127.0.0.1:0'], { cwd: folder });
         assert.equal(status, 2, stderr);
         assert.match(stderr, reason);
+        assert.doesNotMatch(stderr, /secret/);
         assert.match((await runs(['migrate', '--database', database])).stdout, /from version 0 to|0 to \d+/);
       }
     });
