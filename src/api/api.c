@@ -47,8 +47,14 @@ bool api_is_idle(const struct api *api)
     return api->calls_pending == 0;
 }
 
+void api_set_unready(struct api *api)
+{
+    api->is_unready = true;
+}
+
 void api_set_draining(struct api *api)
 {
+    api->is_unready = true;
     api->draining = true;
     event_stream_drain(api->event_stream);
 }

@@ -42,7 +42,8 @@ void api_attach(struct api *api, struct committer *committer, struct reader_pool
 MUST_USE bool api_load_keys(struct api *api, struct reader *reader, struct fault *fault);
 /* The loop's thread. No reply is left to be made: all commands and reads were answered. */
 bool api_is_idle(const struct api *api);
-void api_set_draining(struct api *api); /* /readyz answers 503 from here on; event streams end */
+void api_set_unready(struct api *api);  /* /readyz answers 503 from here on */
+void api_set_draining(struct api *api); /* and event streams end */
 /* After committer, reader pool and HTTP server were stopped; the loop must run once more, which frees it. */
 void api_free(struct api *api); /* takes NULL */
 

@@ -47,6 +47,7 @@ struct api {
      * and does not read must not keep others from anything else. */
     size_t unsent_bytes;
     size_t unsent_metrics_bytes;
+    bool is_unready;
     bool draining;
     int64_t failures_second; /* of the monotonic clock: when failures_logged began to count */
     int failures_logged;

@@ -31,7 +31,7 @@ void readiness_handle(struct call *call)
     if (call_refuse_errors(call)) {
         return;
     }
-    if (api->draining) {
+    if (api->is_unready) {
         call_refuse(call, PROBLEM_DRAINING, TEXT_ABSENT);
     } else if (clock_monotonic_us() - api->store_answered_us > STORE_SILENT_US_MAX ||
                committer_is_failing(api->committer)) {

@@ -4,10 +4,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define LATENESS_ONLY 3 /* the last bounds: what is late may be so for an hour, no request takes as long */
+
 const double LATENCY_SECONDS_BOUNDS[] = {0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05,
                                          0.1,     0.25,   0.5,     1,      2.5,   5,      10,    60,   300,  3600};
 const size_t LATENESS_SECONDS_BOUND_COUNT = sizeof(LATENCY_SECONDS_BOUNDS) / sizeof(LATENCY_SECONDS_BOUNDS[0]);
-const size_t LATENCY_SECONDS_BOUND_COUNT = sizeof(LATENCY_SECONDS_BOUNDS) / sizeof(LATENCY_SECONDS_BOUNDS[0]) - 3;
+const size_t LATENCY_SECONDS_BOUND_COUNT =
+    sizeof(LATENCY_SECONDS_BOUNDS) / sizeof(LATENCY_SECONDS_BOUNDS[0]) - LATENESS_ONLY;
 
 void counter_add(struct counter *counter, uint64_t amount)
 {

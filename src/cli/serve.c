@@ -84,7 +84,8 @@ static const struct option OPTIONS[] = {
      .default_value = "256",
      .min = 1,
      .max = 1048576,
-     .help = "memory for requests and answers under way; past that\nbodies over 16 KiB and heads over 4 are refused"},
+     .help =
+         "memory for requests and answers under way; past that\nbodies over 16 KiB and heads over 4 KiB are refused"},
     {.name = "reader-threads",
      .type = OPTION_NUMBER,
      .offset = FIELD(reader_threads),

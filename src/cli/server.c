@@ -340,6 +340,7 @@ static void drain(uv_timer_t *timer)
     if (server->http == NULL) {
         server->is_drained = true;
     } else {
+        api_set_draining(server->api);
         http_server_drain(server->http, on_drained, server);
     }
     uv_timer_start(timer, check_drain, 0, DRAIN_CHECK_MS);
@@ -358,7 +359,7 @@ static void begin_drain(uv_signal_t *handle, int signal_number)
     sigaction(SIGINT, &at_once, NULL);
 
     if (server->api != NULL) {
-        api_set_draining(server->api);
+        api_set_unready(server->api);
     }
     uint64_t delay_ms = server->http == NULL ? 0 : (uint64_t)server->settings->drain_delay_seconds * 1000;
     uv_timer_start(&server->drain_check, drain, delay_ms, 0);

@@ -57,6 +57,7 @@ struct committer {
     int64_t maintain_not_before_us;
     bool more_maintenance;
     int64_t failure_log_us;   /* when a failed batch was last logged */
+    int64_t locked_log_us;    /* when locked rows were */
     int64_t failing_since_us; /* where failed_us is set */
     int64_t set_aside_log_us; /* not logged again before */
     struct skipped skipped;
@@ -332,9 +333,9 @@ static void note_success(struct committer *committer)
 static void log_locked_rows(struct committer *committer, const struct fault *fault)
 {
     int64_t now_us = clock_monotonic_us();
-    if (now_us - committer->failure_log_us >= FAILURE_LOG_US) {
-        committer->failure_log_us = now_us;
-        log_message(LOG_WARN, "rows_locked", "what needs them is refused: %s", fault->detail);
+    if (now_us - committer->locked_log_us >= FAILURE_LOG_US) {
+        committer->locked_log_us = now_us;
+        log_message(LOG_WARN, "rows_locked", "the batch is planned again without them: %s", fault->detail);
     }
 }
 
@@ -505,7 +506,11 @@ static void try_write(struct committer *committer)
     int64_t failed_us = atomic_load(&committer->failed_us);
     if (failed_us != 0 && clock_monotonic_us() - failed_us >= TRY_WRITE_US) {
         bool ok = committer->options.ops->try_write(committer->options.store, &ignored);
-        atomic_store(&committer->failed_us, ok ? 0 : clock_monotonic_us());
+        if (ok) {
+            note_success(committer);
+        } else {
+            atomic_store(&committer->failed_us, clock_monotonic_us());
+        }
     }
 }
 

@@ -77,7 +77,8 @@ static void dispatch(struct http_connection *connection)
     if (request->request_id.bytes == NULL) {
         request->request_id = server_make_request_id(server, request->arena);
     }
-    exchange->is_heavy = request->method <= HTTP_METHOD_HEAD || request->body.length > HTTP_SMALL_BODY_BYTES;
+    exchange->is_heavy = request->method == HTTP_METHOD_GET || request->method == HTTP_METHOD_HEAD ||
+                         request->body.length > HTTP_SMALL_BODY_BYTES;
     connection->heavy_count += exchange->is_heavy;
     server->stats.requests_in_flight++;
     server->options.handle(request, server->options.context);

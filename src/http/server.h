@@ -21,7 +21,7 @@
 #include "http/header.h"
 
 enum http_method {
-    HTTP_METHOD_GET, /* first those that ask */
+    HTTP_METHOD_GET,
     HTTP_METHOD_HEAD,
     HTTP_METHOD_POST,
     HTTP_METHOD_PATCH,
@@ -61,7 +61,7 @@ struct text http_request_header(const struct http_request *request, const char *
 size_t http_request_header_count(const struct http_request *request, const char *name);
 
 /* What was put into the request's arena counts towards buffered_bytes_max from here: for a handler that keeps much, before
- * it hands the request to another thread. */
+ * it hands the request to another thread. On the loop thread. */
 void http_request_count_memory(struct http_request *request);
 
 /* Answers, exactly once per request, now or later, always on the loop thread. `body` is copied; or taken, with

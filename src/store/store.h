@@ -194,7 +194,8 @@ struct store_ops {
     /* Housekeeping between batches (checkpoints, pruning; what a clock that was far ahead has put off is recalled once
      * it is put right), bounded to a few milliseconds a call; idle: nothing waits. *ret_more: call again soon. */
     bool (*maintain)(struct store *store, bool idle, bool *ret_more, struct fault *fault) MUST_USE;
-    /* Between batches: a transaction that changes nothing, and is written all the same. False: nothing can be. */
+    /* Between batches, bounded to some seconds: a transaction that changes nothing, and is written all the same. False:
+     * nothing can be. */
     bool (*try_write)(struct store *store, struct fault *fault) MUST_USE;
     void (*stats)(struct store *store, struct store_stats *ret_stats); /* any thread */
 

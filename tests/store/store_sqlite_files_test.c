@@ -533,6 +533,7 @@ static void move_away_and_back(struct harness *harness, bool with_log)
     assert_fault(harness, harness->ops->batch_begin(harness->store, &now_ms, &harness->fault), FAULT_UNAVAILABLE);
     assert_non_null(strstr(harness->fault.detail, harness->location));
     assert_fault(harness, harness->ops->maintain(harness->store, true, &more, &harness->fault), FAULT_UNAVAILABLE);
+    assert_fault(harness, harness->ops->try_write(harness->store, &harness->fault), FAULT_UNAVAILABLE);
     assert_fault(harness, harness->ops->read_ping(harness->reader, &harness->fault), FAULT_UNAVAILABLE);
     assert_fault(harness,
                  harness->ops->read_orders(harness->reader, harness->read_arena, &all, &page, &orders, &count, &more,

@@ -4,6 +4,7 @@
 #include "store/postgres/jobs.h"
 #include "store/postgres/values.h"
 
+#define TRY_WRITE_MS_MAX 5000
 #define PRUNE_ROWS 500
 #define PRUNE_PAUSE_US INT64_C(60000000)
 #define PRUNE_PAUSE_BUSY_US INT64_C(15000) /* between slices while orders are coming in: as fast as keys can come */
@@ -11,6 +12,7 @@
 #define RECALL_ROWS 2000
 
 /* Several servers prune side by side: each takes what no other is at. */
+static const struct statement TRY_WRITE = {"try_write", "UPDATE counters SET live_holds = live_holds"};
 static const struct statement PRUNE_KEYS = {
     "prune_keys", "WITH gone AS (DELETE FROM idempotency_keys WHERE key = ANY (ARRAY(SELECT key FROM idempotency_keys "
                   "WHERE created_at < $1::timestamptz ORDER BY created_at LIMIT $2::bigint FOR UPDATE SKIP LOCKED)) "
@@ -117,6 +119,10 @@ bool postgres_maintain(struct store *store, bool idle, bool *ret_more, struct fa
 
 bool postgres_try_write(struct store *store, struct fault *fault)
 {
-    return postgres_get_ready(store, fault) && store_connect(store, fault) &&
-           session_run_script(store->session, "UPDATE counters SET live_holds = live_holds", fault);
+    if (!postgres_get_ready(store, fault) || !store_connect(store, fault)) {
+        return false;
+    }
+    (void)session_parameters(store->session);
+    (void)session_queue(store->session, &TRY_WRITE);
+    return session_exchange_within(store->session, TRY_WRITE_MS_MAX, fault);
 }

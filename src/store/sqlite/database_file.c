@@ -2,6 +2,7 @@
  * others: two servers would write to one file, and know nothing of each other. And once its name means another file,
  * what is written to it is found by nobody. */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -38,8 +39,11 @@ bool store_check_name(struct store *store, struct fault *fault)
 void store_look_at_place(struct store *store)
 {
     int has_moved = 0;
+    struct stat status;
     (void)sqlite3_file_control(store->writer.database, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved);
-    if (has_moved != 0) {
+    /* SQLite says so as well where it cannot look, for a moment perhaps. */
+    bool is_known = stat(store->path, &status) == 0 || errno == ENOENT || errno == ENOTDIR;
+    if (has_moved != 0 && is_known) {
         atomic_store_explicit(&store->displaced, true, memory_order_relaxed);
     }
 }

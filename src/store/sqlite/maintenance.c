@@ -234,17 +234,26 @@ bool sqlite_maintain(struct store *store, bool idle, bool *ret_more, struct faul
 }
 
 /* Setting the version to what it is writes the file's first page. */
-bool sqlite_try_write(struct store *store, struct fault *fault)
+static bool write_version(struct store *store, int64_t now_ms, bool *ret_more, struct fault *fault)
 {
     char sql[64];
     int64_t version;
-    if (!store_get_ready(store, fault) ||
-        !connection_read_int64(&store->writer, "PRAGMA user_version", 0, &version, fault) ||
-        !store_lock_writing(store, fault)) {
+    (void)now_ms;
+    *ret_more = false;
+    if (!connection_read_int64(&store->writer, "PRAGMA user_version", 0, &version, fault)) {
         return false;
     }
     (void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", (int)version);
-    bool ok = connection_run_script(&store->writer, sql, fault);
+    return connection_run_script(&store->writer, sql, fault);
+}
+
+bool sqlite_try_write(struct store *store, struct fault *fault)
+{
+    bool more;
+    if (!store_check_place(store, fault) || !store_get_ready(store, fault) || !store_lock_writing(store, fault)) {
+        return false;
+    }
+    bool ok = run_slice(store, write_version, 0, &more, fault);
     store_unlock_writing(store);
     return ok;
 }
