@@ -40,11 +40,10 @@ struct api {
 
     uv_async_t completed; /* commands or reads wait to be taken; any thread may send */
     size_t calls_pending; /* submitted or waiting for a lookup, not yet taken back */
-    /* Large answers are bounded together, since a client may be slow to take them: past CALL_UNSENT_BYTES_MAX a list, a
-     * batch of orders or the API's description is answered 503 busy; a list past LISTS_PENDING_MAX, too. */
-    size_t lists_pending;
-    /* Of large answers that their connections have not taken yet. Nobody needs a key for the metrics: who asks for them
-     * and does not read must not keep others from anything else. */
+    size_t lists_pending; /* past LISTS_PENDING_MAX a list is answered 503 busy */
+    /* Of large answers that their connections have not taken yet. Past CALL_UNSENT_BYTES_MAX no list or batch of orders is
+     * begun, and no large read is answered: 503 busy. Nobody needs a key for the metrics: who asks for them and does not
+     * read must not keep others from anything else. */
     size_t unsent_bytes;
     size_t unsent_metrics_bytes;
     bool is_unready;

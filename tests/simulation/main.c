@@ -283,7 +283,7 @@ static const char HELP[] =
     "  --workers N     seeds at a time (default: one a processor)\n"
     "  --quiet         name a failing seed and do not tell its story\n"
     "\n"
-    "Ends with 1 where a seed failed, or there were too few. A seed does the same each time, on any machine.\n"
+    "Ends with 1 where a seed failed, or there were too few. A seed alone does the same each time.\n"
     "\n"
     "  ./dev simulate --seed 42              one seed\n"
     "  ./dev simulate --seconds 60           for a minute\n"
